@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Router: from method and path to a handler; static segments and {parameters}, 404 and 405.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "net/http_message.h"
+
+namespace millrace::api {
+
+/// A request with the values of its path's parameters.
+struct RoutedRequest {
+  const net::Request& http;
+  /// Percent-decoded values of the {parameters}, in the order of the pattern.
+  std::vector<std::string> params;
+};
+
+using RouteHandler = std::function<net::Response(const RoutedRequest&)>;
+
+/// Built once, then read by many threads.
+class Router {
+ public:
+  struct Match {
+    /// Null if nothing matched.
+    const RouteHandler* handler = nullptr;
+    /// The pattern that matched, or "" : the label of metrics.
+    std::string_view pattern;
+    std::vector<std::string> params;
+    /// Methods of the path, comma separated, where the path is known but not the method (405); otherwise empty.
+    std::string allow;
+  };
+
+  /// @param pattern  "/endpoints/{name}/invocations"; a parameter stands for one whole, non-empty segment. Static patterns win.
+  /// The same method and pattern twice is a broken invariant. GET routes answer HEAD as well.
+  void Add(std::string_view method, std::string_view pattern, RouteHandler handler);
+  Match Find(std::string_view method, std::string_view path) const;
+
+ private:
+  struct Route {
+    std::string pattern;
+    std::vector<std::string> segments;
+    std::map<std::string, RouteHandler, std::less<>> methods;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  Match FromRoute(const Route& route, std::string_view method, std::vector<std::string> params) const;
+
+  std::unordered_map<std::string, Route, TextHash, std::equal_to<>> static_routes_;
+  std::vector<Route> routes_;
+};
+
+}  // namespace millrace::api

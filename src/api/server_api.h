@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP interface of `millrace serve`: every route, wired to the domain objects that app hands in.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/context.h"
+#include "net/http_message.h"
+
+namespace millrace::serving {
+class EndpointSet;
+}
+namespace millrace::store {
+class KeyValue;
+}
+
+namespace millrace::api {
+
+class Metrics;
+
+/// What the routes work on. All pointees outlive the Api.
+struct ApiParts {
+  serving::EndpointSet* endpoints = nullptr;
+  /// The online store, for writes that other processes hand over; null leaves those routes out.
+  store::KeyValue* online = nullptr;
+};
+
+/// Routes requests. Thread-safe: `Handle` may run in any number of threads.
+class Api {
+ public:
+  Api(const Context& context, ApiParts parts);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  /// Answers any request; never throws. Pass it as the server's handler.
+  net::Response Handle(const net::Request& request) const;
+  /// What the server answers where a request never reaches a handler (413, 431, 408, 400), in the same JSON form.
+  static net::Response ErrorReply(int status, std::string_view message);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::api
