@@ -106,19 +106,21 @@ class TableBuilder {
   TableBuilder& operator=(TableBuilder&&) noexcept;
 
   /// NaN is stored as null.
-  TableBuilder& AddDoubles(std::string name, std::span<const double> values);
+  TableBuilder& AddDoubles(std::string name, std::vector<double> values);
   /// `is_null` is empty or holds one 0 or 1 per value.
-  TableBuilder& AddInt64s(std::string name, std::span<const std::int64_t> values,
-                          std::span<const std::uint8_t> is_null = {});
+  TableBuilder& AddInt64s(std::string name, std::vector<std::int64_t> values,
+                          const std::vector<std::uint8_t>& is_null = {});
+  TableBuilder& AddInt64s(std::string name, Int64Column column);
   /// UTC microseconds.
-  TableBuilder& AddTimestamps(std::string name, std::span<const std::int64_t> micros,
-                              std::span<const std::uint8_t> is_null = {});
+  TableBuilder& AddTimestamps(std::string name, std::vector<std::int64_t> micros,
+                              const std::vector<std::uint8_t>& is_null = {});
+  TableBuilder& AddTimestamps(std::string name, Int64Column column);
   TableBuilder& AddStrings(std::string name, const StringColumn& column);
-  TableBuilder& AddStrings(std::string name, std::span<const std::string> values,
-                           std::span<const std::uint8_t> is_null = {});
+  TableBuilder& AddStrings(std::string name, const std::vector<std::string>& values,
+                           const std::vector<std::uint8_t>& is_null = {});
   /// 0 is false, everything else true.
-  TableBuilder& AddBools(std::string name, std::span<const std::uint8_t> values,
-                         std::span<const std::uint8_t> is_null = {});
+  TableBuilder& AddBools(std::string name, const std::vector<std::uint8_t>& values,
+                         const std::vector<std::uint8_t>& is_null = {});
   /// A column of another table, shared.
   TableBuilder& AddColumn(const Table& table, std::string_view name);
 
