@@ -2,6 +2,7 @@
 // Endpoints of a server: each shows one snapshot, which is swapped whole while requests run.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,7 +13,6 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "serving/endpoint_spec.h"
-#include "serving/feature_reader.h"
 #include "serving/snapshot.h"
 
 namespace millrace::serving {
@@ -68,7 +68,7 @@ class Resolver {
   virtual Result<std::vector<EndpointSpec>> Endpoints() = 0;
   /// The version that an alias of a registered model names; kNotFound while there is none.
   virtual Result<ModelVersion> Resolve(const std::string& model, const std::string& alias) = 0;
-  virtual Result<std::shared_ptr<const models::Model>> Load(const ModelVersion& version) = 0;
+  virtual Result<models::Model> Load(const ModelVersion& version) = 0;
 };
 
 /// Keeps an EndpointSet equal to what a Resolver says.
@@ -79,8 +79,9 @@ class Refresher {
     std::chrono::milliseconds interval{1000};
   };
 
-  /// All arguments outlive the refresher; `reader` may be null where no endpoint has a key. The context gives the logger.
-  Refresher(const Context& context, EndpointSet& endpoints, Resolver& resolver, const FeatureReader* reader, Options options);
+  /// All arguments outlive the refresher; `store` may be null where no endpoint has a key. The context gives the logger.
+  Refresher(const Context& context, EndpointSet& endpoints, Resolver& resolver, const features::OnlineStore* store,
+            Options options);
   ~Refresher();
   Refresher(const Refresher&) = delete;
   Refresher& operator=(const Refresher&) = delete;
@@ -97,7 +98,7 @@ class Refresher {
   Context context_;
   EndpointSet& endpoints_;
   Resolver& resolver_;
-  const FeatureReader* reader_;
+  const features::OnlineStore* store_;
   Options options_;
   base::Mutex refresh_mutex_;
   std::jthread thread_;

@@ -18,7 +18,6 @@
 #include "features/online.h"
 #include "models/model.h"
 #include "serving/endpoint_spec.h"
-#include "serving/feature_reader.h"
 
 namespace millrace::serving {
 
@@ -57,22 +56,23 @@ struct Scores {
 class Snapshot {
  public:
   /// Binds the views that both the endpoint and the model name to columns of the signature.
-  /// @param reader  may be null where the endpoint has no key; outlives the snapshot
-  ///         - kFailedPrecondition if the endpoint names a view that the model was not trained on, or the signature has a column
-  ///           that is no number.
+  /// @param store  may be null where the endpoint has no key; outlives the snapshot
+  ///         - kFailedPrecondition if the endpoint names a view that the model was not trained on.
   static Result<std::shared_ptr<const Snapshot>> Make(const EndpointSpec& spec, const ModelVersion& version,
-                                                      std::shared_ptr<const models::Model> model, const FeatureReader* reader);
+                                                      models::Model model, const features::OnlineStore* store);
 
   const EndpointSpec& spec() const { return spec_; }
   const ModelVersion& version() const { return version_; }
-  const models::Model& model() const { return *model_; }
+  const models::Model& model() const { return model_; }
   const models::Engine& engine() const { return *engine_; }
-  std::size_t n_columns() const { return model_->signature().inputs.size(); }
-  const std::vector<models::ColumnSpec>& columns() const { return model_->signature().inputs; }
+  std::size_t n_columns() const { return model_.signature().inputs.size(); }
+  const std::vector<models::ColumnSpec>& columns() const { return model_.signature().inputs; }
   /// The place of a column in the signature, or -1.
   int ColumnIndex(std::string_view name) const;
   /// True where rows may be completed by key.
-  bool has_key() const { return !spec_.key.empty() && reader_ != nullptr; }
+  bool has_key() const { return !spec_.key.empty() && store_ != nullptr; }
+  /// How keys of the endpoint's entity are stored; kInt64 until a view is published.
+  data::ColumnType key_type() const { return key_type_; }
   /// False while a view of the endpoint has not been published under the model's hash; then a new snapshot must be made later.
   bool all_views_bound() const { return unbound_.empty(); }
 
@@ -96,7 +96,7 @@ class Snapshot {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
 
-  Snapshot() = default;
+  Snapshot(EndpointSpec spec, ModelVersion version, models::Model model, const features::OnlineStore* store);
   Result<void> BindViews();
   Result<void> Complete(RowBlock& block, Scores& scores) const;
   Result<void> CompleteFrom(const View& view, RowBlock& block, std::vector<std::uint8_t>& found, Scores& scores) const;
@@ -104,9 +104,10 @@ class Snapshot {
 
   EndpointSpec spec_;
   ModelVersion version_;
-  std::shared_ptr<const models::Model> model_;
+  models::Model model_;
   std::unique_ptr<const models::Engine> engine_;
-  const FeatureReader* reader_ = nullptr;
+  const features::OnlineStore* store_ = nullptr;
+  data::ColumnType key_type_ = data::ColumnType::kInt64;
   std::unordered_map<std::string, int, TextHash, std::equal_to<>> column_index_;
   std::vector<View> views_;
   std::vector<std::string> unbound_;
