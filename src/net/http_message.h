@@ -44,9 +44,9 @@ struct Request {
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
-  std::string body;
+  std::string body = {};
   /// Further fields. One whose name or value holds CR, LF or NUL is not sent.
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> headers = {};
   /// Closes the connection after this reply.
   bool close = false;
 };

@@ -43,7 +43,7 @@ struct ServerOptions {
   /// A client that does not take its reply is cut off.
   std::chrono::milliseconds write_timeout{30'000};
   /// Makes the replies to requests that never reach the handler; null sends the message as text/plain.
-  std::function<Response(int status, std::string_view message)> error_reply;
+  std::function<Response(int status, std::string_view message)> error_reply = {};
 };
 
 /// A running server. Thread-safe.
