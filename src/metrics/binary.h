@@ -13,10 +13,10 @@
 
 namespace millrace::metrics {
 
-// One policy for every function of this file: scores and labels have equal sizes, no score is NaN,
-// labels are 0 or 1; otherwise kInvalidArgument names the row and the value. Functions that rank need
-// both classes; functions on probabilities need scores in [0, 1]. All are deterministic and
-// thread-safe, cost O(n log n) time and O(n) memory where not stated.
+// One policy for every function of this file: scores and labels have equal sizes and at least one
+// row, every score is finite, labels are 0 or 1; otherwise kInvalidArgument names the row and the
+// value. Functions that rank need both classes; functions on probabilities need scores in [0, 1].
+// All are deterministic and thread-safe, cost O(n log n) time and O(n) memory where not stated.
 
 /// Both ends of a confidence interval.
 struct Interval {
@@ -51,6 +51,11 @@ struct AucDifference {
   double p_value = 1;
 };
 
+/// Wilson's score interval of a share; [0, 1] without rows. Source: Wilson 1927.
+Interval WilsonInterval(double successes, double rows, double level = 0.95);
+/// The normal distribution's quantile, to 1e-15 relative. p in (0, 1).
+double NormalQuantile(double p);
+
 /// Area under the ROC curve by the rank-sum identity; tied scores count one half.
 /// Source: Hanley and McNeil 1982.
 Result<double> RocAuc(std::span<const double> scores, std::span<const std::uint8_t> labels);
@@ -67,7 +72,8 @@ Result<AucDifference> CompareRocAuc(std::span<const double> scores_a,
                                     std::span<const std::uint8_t> labels, double level = 0.95);
 
 /// Average precision, the step-wise area under the precision-recall curve: the sum over distinct
-/// scores of (R_n - R_{n-1}) P_n, as scikit-learn's average_precision_score. Not the trapezoid area.
+/// scores of (R_n - R_{n-1}) P_n, as scikit-learn's average_precision_score. Not the trapezoid
+/// area.
 Result<double> PrAuc(std::span<const double> scores, std::span<const std::uint8_t> labels);
 
 /// Sums of the probability losses; mergeable. Merging in one fixed order gives the same bytes.
@@ -99,9 +105,11 @@ Result<double> Brier(std::span<const double> probabilities, std::span<const std:
 
 /// How probabilities are put into bins.
 enum class Binning {
-  /// Equal widths over [0, 1]; a value on an edge goes to the bin above, 1 to the last.
+  /// Equal widths over [0, 1]; a value on an edge goes to the bin below, as scikit-learn's
+  /// calibration_curve.
   kEqualWidth,
-  /// Sorted rows cut into bins of equal size (sizes differ by at most 1); equal probabilities may be
+  /// Sorted rows cut into bins of equal size (sizes differ by at most 1); equal probabilities may
+  /// be
   /// parted, then by row order.
   kEqualMass,
 };
@@ -146,9 +154,9 @@ struct LiftRow {
   double cumulative_lift = 0;
 };
 
-/// Lift and gain by slices of equal size (sizes differ by at most 1, larger ones first). Rows of equal
-/// score share their positives evenly (so `positives` may be a fraction) and row order cannot matter.
-/// n_slices from 1 to n.
+/// Lift and gain by slices of equal size (sizes differ by at most 1, larger ones first). Rows of
+/// equal score share their positives evenly (so `positives` may be a fraction) and row order cannot
+/// matter. n_slices from 1 to n.
 Result<std::vector<LiftRow>> LiftTable(std::span<const double> scores,
                                        std::span<const std::uint8_t> labels, int n_slices = 10);
 
@@ -210,8 +218,8 @@ struct ThresholdTableResult {
 /// Evaluates thresholds and costs; every distinct score is tried in one sort. One class is enough.
 /// kInvalidArgument also for a cost that is not finite or a threshold that is NaN.
 Result<ThresholdTableResult> ThresholdTable(std::span<const double> scores,
-                                            std::span<const std::uint8_t> labels, const Costs& costs,
-                                            std::span<const double> thresholds);
+                                            std::span<const std::uint8_t> labels,
+                                            const Costs& costs, std::span<const double> thresholds);
 /// The row of one threshold.
 Result<ThresholdRow> AtThreshold(std::span<const double> scores,
                                  std::span<const std::uint8_t> labels, const Costs& costs,
@@ -227,7 +235,7 @@ struct RocPoint {
   double threshold = 0;
 };
 /// Points at distinct scores by falling threshold, from (0, 0) to (1, 1); points on a straight line
-/// between neighbours are dropped, as scikit-learn's drop_intermediate.
+/// between their neighbours are dropped, which leaves the area as it is.
 Result<std::vector<RocPoint>> RocCurve(std::span<const double> scores,
                                        std::span<const std::uint8_t> labels);
 
