@@ -27,12 +27,9 @@ struct FeatureImportance {
   double deviation = 0;
 };
 
-/// Names with their share of the gain, sorted by falling share, ties by column order.
-///
-/// @param names  n column names
-/// @param gain   n values >= 0, for example learners::Trained::gain; scaled here to sum to 1 (all 0 stays 0)
-/// @return kInvalidArgument if the sizes differ or a value is negative or not finite
-Result<std::vector<FeatureImportance>> GainImportance(std::span<const std::string> names, std::span<const double> gain);
+/// Features with their share of the estimator's gain (Estimator::GainImportance), summing to 1 (all 0 stays 0), sorted by falling
+/// share, ties by column order.
+std::vector<FeatureImportance> GainImportance(const models::Estimator& estimator);
 
 struct PermutationOptions {
   /// Permutations per feature.

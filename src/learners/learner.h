@@ -83,7 +83,7 @@ struct Trained {
   std::vector<double> curve;
   /// What `curve` holds: "auc", "logloss", "objective".
   std::string curve_metric;
-  /// Share of the total split gain per feature, summing to 1 (logistic regression: share of the absolute standardised
+  /// The estimator's GainImportance() as shares that sum to 1 (logistic regression: share of the absolute standardised
   /// weights); all 0 when no split was found.
   std::vector<double> gain;
   /// Every parameter that was used, defaults included.
