@@ -28,12 +28,12 @@ test: build ## set up, build, run the labels unit, case, e2e and lint
 	@python3 scripts/run_tests.py --build build/release unit case e2e lint
 
 test-all: build ## make test, and the labels slow and fuzz
-	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --lint
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --lint --fuzz
 	@scripts/build.sh fuzz all
 	@python3 scripts/run_tests.py --build build/release unit case e2e lint slow fuzz
 
 lint: setup ## format, layers, documents, and clang-tidy
-	@scripts/setup.sh --lint --tests
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --lint --tests
 	@scripts/build.sh release millrace
 	@python3 scripts/run_tests.py --build build/release lint
 	@scripts/tidy.sh
@@ -42,7 +42,7 @@ format: ## rewrite the C++ sources in the house format
 	@scripts/format.sh
 
 bench: build ## micro-benchmarks and the comparisons under bench/
-	@scripts/setup.sh --tests
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --bench
 	@scripts/build.sh release benches
 	@scripts/bench.sh
 
@@ -54,7 +54,8 @@ tsan: setup ## unit tests under ThreadSanitizer
 	@scripts/build.sh tsan tests
 	@python3 scripts/run_tests.py --build build/tsan unit
 
-fuzz: setup ## each parser under libFuzzer for a minute
+fuzz: ## each parser under libFuzzer for a minute
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --fuzz
 	@scripts/build.sh fuzz all
 	@python3 scripts/run_tests.py --build build/release fuzz
 

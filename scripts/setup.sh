@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/setup.sh [--lint] [--tests] [--force] [--help]
+usage: scripts/setup.sh [--lint] [--tests] [--fuzz] [--bench] [--force] [--help]
 
 Installs the Debian packages of scripts/packages.txt (as root, or through sudo) and unpacks the native
 libraries of scripts/native.lock into third_party/, each checked by sha256. Safe to interrupt and to
@@ -13,6 +13,8 @@ repeat; prints nothing when there is nothing to do.
 
   --lint    also the pinned clang-format and clang-tidy, in third_party/lint
   --tests   also the pinned Python packages of tests/interop/requirements.txt, in third_party/pytest
+  --fuzz    also the Debian packages of scripts/packages-fuzz.txt
+  --bench   also the Debian packages of scripts/packages-bench.txt
   --force   forget what was unpacked and do everything again
 TEXT
 }
@@ -20,10 +22,12 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 third_party=$root/third_party
 want_lint=0 want_tests=0
+lists=("$root/scripts/packages.txt")
 for argument in "$@"; do
   case $argument in
     --lint) want_lint=1 ;;
     --tests) want_tests=1 ;;
+    --fuzz | --bench) lists+=("$root/scripts/packages-${argument#--}.txt") ;;
     --force) rm -rf "$third_party" ;;
     --help | -h) usage; exit 0 ;;
     *) echo "setup: unknown argument \"$argument\"; see scripts/setup.sh --help" >&2; exit 2 ;;
@@ -33,7 +37,7 @@ done
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
-packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$root/scripts/packages.txt" | tr -d ' \t'; }
+packages() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "${lists[@]}" | tr -d ' \t'; }
 
 require_debian() {
   local id='' version=''
@@ -110,9 +114,9 @@ exec 9>"$third_party/.lock"
 flock 9
 
 # What was asked for, in one number: unchanged lists mean that the slow checks can be left out.
-wanted=$(cat "$root/scripts/setup.sh" "$root/scripts/packages.txt" "$root/scripts/native.lock" \
-  "$root/scripts/fetch_native.py" | sha256sum | cut -d' ' -f1)
-stamp=$third_party/.stamp
+wanted=$(cat "$root/scripts/setup.sh" "${lists[@]}" "$root/scripts/native.lock" "$root/scripts/fetch_native.py" |
+  sha256sum | cut -d' ' -f1)
+stamp=$third_party/.stamp-${#lists[@]}-$(basename "${lists[-1]}" .txt)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted $(hostname)" ] || ! command -v ninja >/dev/null; then
   rm -f "$stamp"
   require_debian
