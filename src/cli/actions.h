@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the command line asks of the program; `app` fulfils it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/document.h"
+#include "cli/settings.h"
+
+namespace millrace::cli {
+
+/// What every command knows: the project and the settings given as flags.
+struct Invocation {
+  /// The folder of the project; empty where none was named (then the current folder, if it has a millrace.yaml).
+  std::filesystem::path project;
+  Values flags;
+  bool as_json = false;
+};
+
+struct RunOptions {
+  std::optional<std::string> pipeline;  ///< none: the project's only pipeline
+  bool fail_on_gate = false;
+  bool no_cache = false;
+};
+
+/// A stage as shown and as `run --json` prints it.
+struct StageReport {
+  std::string name;
+  std::string status;  ///< "ran", "cached" or "failed"
+  double seconds = 0;
+  std::int64_t rows = 0;
+  std::map<std::string, double> metrics;
+  std::vector<std::string> outputs;
+  std::vector<TextTable> tables;
+  std::vector<std::string> notes;
+};
+
+struct RunReport {
+  std::string pipeline;
+  std::string status;  ///< "ran", "cached" or "failed"
+  double seconds = 0;
+  std::vector<StageReport> stages;
+  std::string run_id;
+  std::string model_name;
+  int model_version = 0;
+  std::vector<std::string> aliases;
+  bool gate_failed = false;
+  std::vector<std::string> next_commands;
+};
+
+/// Hears of stages as they pass, in their order.
+class RunListener {
+ public:
+  virtual ~RunListener() = default;
+  virtual void OnStageStart(std::string_view name) = 0;
+  virtual void OnStageEnd(const StageReport& stage) = 0;
+};
+
+struct ServeOptions {
+  /// Called once with "http://HOST:PORT" when requests are answered.
+  std::function<void(const std::string& address)> on_ready;
+};
+
+struct PredictOptions {
+  std::string endpoint;                        ///< empty: the only one
+  std::vector<std::string> keys;               ///< entity keys, completed from the online store
+  std::optional<std::filesystem::path> input;  ///< CSV or Parquet with full rows or keys
+  std::optional<std::filesystem::path> output;
+};
+
+/// Every command that needs the whole program. Errors reach the user as they are.
+class Actions {
+ public:
+  virtual ~Actions() = default;
+
+  virtual Result<Document> Init(const std::filesystem::path& dir) = 0;
+  /// The report is filled as far as the run came, also when it fails.
+  virtual Result<void> Run(const Invocation& invocation, const RunOptions& options, RunListener& listener,
+                           RunReport& report) = 0;
+  virtual Result<Document> Validate(const Invocation& invocation) = 0;
+  /// Serves until a signal asks it to stop.
+  virtual Result<void> Serve(const Invocation& invocation, const ServeOptions& options) = 0;
+  virtual Result<Document> Predict(const Invocation& invocation, const PredictOptions& options) = 0;
+  virtual Result<Document> FeaturesShow(const Invocation& invocation, const std::string& view,
+                                        const std::vector<std::string>& keys) = 0;
+  virtual Result<Document> RunsList(const Invocation& invocation) = 0;
+  virtual Result<Document> RunsShow(const Invocation& invocation, const std::string& run_id) = 0;
+  virtual Result<Document> RunsCompare(const Invocation& invocation, const std::vector<std::string>& run_ids) = 0;
+  virtual Result<Document> ModelsList(const Invocation& invocation) = 0;
+  virtual Result<Document> ModelsShow(const Invocation& invocation, const std::string& name) = 0;
+  virtual Result<Document> ConfigShow(const Invocation& invocation) = 0;
+  virtual Result<Document> Doctor(const Invocation& invocation) = 0;
+  /// The JSON Schema of one kind of project file, or, without a kind, the list of kinds.
+  virtual Result<Document> Schema(const std::string& kind) = 0;
+  virtual Document Version() = 0;
+};
+
+}  // namespace millrace::cli

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which action a command line calls, and with which exit status it ends.
+#include "cli/command_line.h"
+
+#include <cstdio>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+namespace millrace::cli {
+namespace {
+
+/// Notes what was asked and answers what the test says.
+class RecordingActions final : public Actions {
+ public:
+  std::string called;
+  Invocation invocation;
+  RunOptions run;
+  PredictOptions predict;
+  std::vector<std::string> names;
+  std::optional<Error> error;
+  bool gate_failed = false;
+
+  Result<Document> Init(const std::filesystem::path& dir) override { return Answer("init " + dir.string(), {}); }
+  Result<void> Run(const Invocation& asked, const RunOptions& options, RunListener&, RunReport& report) override {
+    called = "run";
+    invocation = asked;
+    run = options;
+    report.gate_failed = gate_failed;
+    report.model_name = "churn";
+    if (error) {
+      return *error;
+    }
+    return {};
+  }
+  Result<Document> Validate(const Invocation& asked) override { return Answer("validate", asked); }
+  Result<void> Serve(const Invocation& asked, const ServeOptions&) override {
+    called = "serve";
+    invocation = asked;
+    return {};
+  }
+  Result<Document> Predict(const Invocation& asked, const PredictOptions& options) override {
+    predict = options;
+    return Answer("predict", asked);
+  }
+  Result<Document> FeaturesShow(const Invocation& asked, const std::string& view, const std::vector<std::string>& keys) override {
+    names = keys;
+    return Answer("features show " + view, asked);
+  }
+  Result<Document> RunsList(const Invocation& asked) override { return Answer("runs list", asked); }
+  Result<Document> RunsShow(const Invocation& asked, const std::string& id) override { return Answer("runs show " + id, asked); }
+  Result<Document> RunsCompare(const Invocation& asked, const std::vector<std::string>& ids) override {
+    names = ids;
+    return Answer("runs compare", asked);
+  }
+  Result<Document> ModelsList(const Invocation& asked) override { return Answer("models list", asked); }
+  Result<Document> ModelsShow(const Invocation& asked, const std::string& name) override {
+    return Answer("models show " + name, asked);
+  }
+  Result<Document> ConfigShow(const Invocation& asked) override { return Answer("config show", asked); }
+  Result<Document> Doctor(const Invocation& asked) override { return Answer("doctor", asked); }
+  Result<Document> Schema(const std::string& kind) override { return Answer("schema " + kind, {}); }
+  Document Version() override { return {{}, {"millrace 0"}, "{}"}; }
+
+ private:
+  Result<Document> Answer(const std::string& what, const Invocation& asked) {
+    called = what;
+    invocation = asked;
+    if (error) {
+      return *error;
+    }
+    return Document{{}, {"text"}, "{\"json\":1}"};
+  }
+};
+
+class CommandLine : public ::testing::Test {
+ protected:
+  int Run(const std::vector<std::string>& arguments) {
+    out_.reset(std::tmpfile());
+    err_.reset(std::tmpfile());
+    Console console(out_.get(), err_.get());
+    return RunCommandLine(arguments, actions, console);
+  }
+  static std::string Read(std::FILE* file) {
+    std::rewind(file);
+    std::string text(65536, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file));
+    return text;
+  }
+  std::string Out() const { return Read(out_.get()); }
+  std::string Err() const { return Read(err_.get()); }
+
+  RecordingActions actions;
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> out_;
+  std::unique_ptr<std::FILE, Close> err_;
+};
+
+TEST_F(CommandLine, RunTakesProjectPipelineAndSettings) {
+  EXPECT_EQ(Run({"run", "examples/churn", "--pipeline", "train", "--threads", "2", "--fail-on-gate"}), 0);
+  EXPECT_EQ(actions.called, "run");
+  EXPECT_EQ(actions.invocation.project, "examples/churn");
+  EXPECT_EQ(actions.run.pipeline, "train");
+  EXPECT_TRUE(actions.run.fail_on_gate);
+  EXPECT_EQ(actions.invocation.flags, (Values{{"threads", "2"}}));
+}
+
+TEST_F(CommandLine, AFailedGateIsExitFiveOnlyWhenAskedFor) {
+  actions.gate_failed = true;
+  EXPECT_EQ(Run({"run"}), 0);
+  EXPECT_EQ(Run({"run", "--fail-on-gate"}), 5);
+}
+
+TEST_F(CommandLine, ErrorsBecomeExitCodesAndTextOnStandardError) {
+  actions.error = base::NotFound("run \"abc\" does not exist").Hint("millrace runs list shows all");
+  EXPECT_EQ(Run({"runs", "show", "abc"}), 3);
+  EXPECT_EQ(Out(), "");
+  EXPECT_NE(Err().find("run \"abc\" does not exist"), std::string::npos);
+  EXPECT_NE(Err().find("millrace runs list shows all"), std::string::npos);
+}
+
+TEST_F(CommandLine, JsonPrintsTheMachineTextAlone) {
+  EXPECT_EQ(Run({"models", "list", "--json"}), 0);
+  EXPECT_EQ(Out(), "{\"json\":1}\n");
+}
+
+TEST_F(CommandLine, KeysRepeatAndProjectStaysApart) {
+  EXPECT_EQ(Run({"predict", "shop", "--key", "1", "--key", "2"}), 0);
+  EXPECT_EQ(actions.predict.keys, (std::vector<std::string>{"1", "2"}));
+  EXPECT_EQ(actions.invocation.project, "shop");
+}
+
+TEST_F(CommandLine, UnknownCommandsAndFlagsAreExitTwo) {
+  EXPECT_EQ(Run({"fly"}), 2);
+  EXPECT_EQ(Run({"run", "--fast"}), 2);
+  EXPECT_EQ(Run({}), 2);
+  EXPECT_EQ(actions.called, "");
+}
+
+TEST_F(CommandLine, CompletionKnowsNestedCommands) {
+  EXPECT_EQ(Run({"completion", "fish"}), 0);
+  EXPECT_NE(Out().find("complete -c millrace -n '__fish_seen_subcommand_from runs' -a compare"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace millrace::cli

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The settings of a command: declared once, taken from flag, environment, project file or default, in this order.
+#include "cli/settings.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace millrace::cli {
+namespace {
+
+Result<void> CheckValue(const SettingInfo& info, const ResolvedSetting& setting) {
+  const std::string name = "setting " + info.name + " (" + setting.origin + ")";
+  if (!info.one_of.empty() &&
+      std::find(info.one_of.begin(), info.one_of.end(), setting.value) == info.one_of.end()) {
+    std::string wanted;
+    for (const std::string& choice : info.one_of) {
+      wanted += (wanted.empty() ? "" : ", ") + choice;
+    }
+    return base::InvalidArgument(name + " is \"" + setting.value + "\"; wanted: one of " + wanted);
+  }
+  if (info.range) {
+    std::int64_t number = 0;
+    const char* end = setting.value.data() + setting.value.size();
+    const auto [stop, status] = std::from_chars(setting.value.data(), end, number);
+    if (status != std::errc() || stop != end || number < info.range->first || number > info.range->second) {
+      return base::InvalidArgument(name + " is \"" + setting.value + "\"; wanted: a whole number from " +
+                                   std::to_string(info.range->first) + " to " + std::to_string(info.range->second));
+    }
+  }
+  return {};
+}
+
+base::LogLevel ParseLevel(const std::string& text) {
+  if (text == "debug") {
+    return base::LogLevel::kDebug;
+  }
+  if (text == "info") {
+    return base::LogLevel::kInfo;
+  }
+  return text == "error" ? base::LogLevel::kError : base::LogLevel::kWarn;
+}
+
+}  // namespace
+
+const std::vector<SettingInfo>& SettingDeclarations() {
+  static const std::vector<SettingInfo> settings = {
+      {"workspace", "", "Folder for everything that is kept; default .millrace in the project, or here without a project.", {}, {}},
+      {"threads", "0", "Threads for features and training; 0 takes the number of cores.", {{0, 1024}}, {}},
+      {"log_level", "warn", "Least level of log lines on standard error.", {}, {"debug", "info", "warn", "error"}},
+      {"host", "127.0.0.1", "Address that `serve` listens on.", {}, {}},
+      {"port", "5000", "Port that `serve` listens on; 0 picks a free one.", {{0, 65535}}, {}},
+      {"seed", "42", "Start of every random choice.", {{0, INT64_MAX}}, {}},
+  };
+  return settings;
+}
+
+std::string FlagOf(const SettingInfo& info) {
+  std::string flag = "--" + info.name;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+std::string VariableOf(const SettingInfo& info) {
+  std::string variable = "MILLRACE_" + info.name;
+  std::transform(variable.begin(), variable.end(), variable.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return variable;
+}
+
+Result<Settings> ResolveSettings(const Values& flags,
+                                 const std::function<std::optional<std::string>(const std::string&)>& environment,
+                                 const Values& file) {
+  Settings settings;
+  for (const SettingInfo& info : SettingDeclarations()) {
+    ResolvedSetting resolved{info.default_value, "default"};
+    if (const auto flag = flags.find(info.name); flag != flags.end()) {
+      resolved = {flag->second, "flag " + FlagOf(info)};
+    } else if (const auto variable = environment(VariableOf(info)); variable && !variable->empty()) {
+      resolved = {*variable, "environment " + VariableOf(info)};
+    } else if (const auto entry = file.find(info.name); entry != file.end()) {
+      resolved = {entry->second, "millrace.yaml"};
+    }
+    MILL_RETURN_IF_ERROR(CheckValue(info, resolved));
+    settings.resolved[info.name] = std::move(resolved);
+  }
+  const auto value = [&](const char* name) { return settings.resolved.at(name).value; };
+  settings.workspace = value("workspace");
+  settings.threads = std::stoi(value("threads"));
+  settings.log_level = ParseLevel(value("log_level"));
+  settings.host = value("host");
+  settings.port = std::stoi(value("port"));
+  settings.seed = std::stoull(value("seed"));
+  return settings;
+}
+
+}  // namespace millrace::cli
