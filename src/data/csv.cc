@@ -57,23 +57,26 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(const Location& locat
   return std::shared_ptr<arrow::io::InputStream>(holder, holder->stream.get());
 }
 
-// One attempt. Arrow knows row numbers only when it reads with one thread.
-Result<std::shared_ptr<arrow::Table>> Attempt(const Location& location, const CsvOptions& options, bool use_threads,
-                                              std::optional<RaggedRow>* ragged) {
+// One attempt. Arrow knows row numbers only when it reads with one thread; then `ragged` (not null) receives the first bad row.
+// It is shared because Arrow's threads may outlive a read that failed.
+Result<std::shared_ptr<arrow::Table>> Attempt(const Location& location, const CsvOptions& options,
+                                              std::shared_ptr<std::optional<RaggedRow>> ragged) {
   MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::InputStream> stream, OpenStream(location));
   arrow::csv::ReadOptions read = arrow::csv::ReadOptions::Defaults();
-  read.use_threads = use_threads;
+  read.use_threads = ragged == nullptr;
   read.block_size = 1 << 22;
   arrow::csv::ParseOptions parse = arrow::csv::ParseOptions::Defaults();
   parse.delimiter = options.delimiter;
   parse.newlines_in_values = true;
-  parse.invalid_row_handler = [ragged](const arrow::csv::InvalidRow& row) {
-    if (!ragged->has_value()) {
-      *ragged = RaggedRow{std::max<std::int64_t>(row.number, 0), row.actual_columns, row.expected_columns,
-                          std::string(row.text)};
-    }
-    return arrow::csv::InvalidRowResult::Error;
-  };
+  if (ragged != nullptr) {
+    parse.invalid_row_handler = [ragged](const arrow::csv::InvalidRow& row) {
+      if (!ragged->has_value()) {
+        *ragged = RaggedRow{std::max<std::int64_t>(row.number, 0), row.actual_columns, row.expected_columns,
+                            std::string(row.text)};
+      }
+      return arrow::csv::InvalidRowResult::Error;
+    };
+  }
   arrow::csv::ConvertOptions convert = arrow::csv::ConvertOptions::Defaults();
   convert.null_values = options.missing_values;
   convert.strings_can_be_null = true;
@@ -108,19 +111,18 @@ Error RaggedError(const RaggedRow& ragged, const Location& location) {
 Result<Table> ReadCsv(const Context& context, const Location& location, const CsvOptions& options) {
   MILL_RETURN_IF_ERROR(context.Check());
   MILL_RETURN_IF_ERROR(internal::StartCompute());
-  std::optional<RaggedRow> ragged;
-  const auto attempt = [&](bool use_threads) {
-    return Guarded("reading", location.text(), [&] { return Attempt(location, options, use_threads, &ragged); });
+  const auto attempt = [&](const std::shared_ptr<std::optional<RaggedRow>>& ragged) {
+    return Guarded("reading", location.text(), [&] { return Attempt(location, options, ragged); });
   };
-  Result<std::shared_ptr<arrow::Table>> read = attempt(true);
+  Result<std::shared_ptr<arrow::Table>> read = attempt(nullptr);
   if (!read.ok() && read.error().code() == ErrorCode::kInvalidArgument) {
-    ragged.reset();
-    read = attempt(false);
+    const auto ragged = std::make_shared<std::optional<RaggedRow>>();
+    read = attempt(ragged);
+    if (!read.ok() && ragged->has_value()) {
+      return RaggedError(**ragged, location);
+    }
   }
   if (!read.ok()) {
-    if (ragged.has_value()) {
-      return RaggedError(*ragged, location);
-    }
     return std::move(read).error();
   }
   const std::vector<std::string> names = read.value()->ColumnNames();

@@ -9,8 +9,6 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,6 +22,7 @@
 #include "data/internal/arrow_status.h"
 #include "data/internal/duckdb_handles.h"
 #include "data/internal/normalize.h"
+#include "data/internal/sql_names.h"
 #include "data/parquet.h"
 #include "data/sql_engine.h"
 
@@ -77,7 +76,7 @@ Error FromDuckDb(duckdb_error_type type, std::string_view text) {
   } else if (type == DUCKDB_ERROR_INTERNAL || type == DUCKDB_ERROR_FATAL) {
     code = ErrorCode::kInternal;
   }
-  Error error(code, "SQL: " + message);
+  Error error(code, std::move(message));
   return line > 0 ? std::move(error).At({"SQL", line, 0}) : error;
 }
 
@@ -323,18 +322,14 @@ class DuckDb final : public SqlEngine {
     if (n != 1) {
       return base::InvalidArgument("SQL: " + std::to_string(n) + " statements; wanted one SELECT");
     }
-    const internal::OwnedValue names(duckdb_get_table_names(connection_.get(), text.c_str(), false));
-    if (names.get() == nullptr) {
-      return base::InvalidArgument("SQL: the statement is no SELECT; wanted one");
+    internal::OwnedResult result;
+    const std::string query = "SELECT json_serialize_sql(" + Quoted(text, '\'') + ")";
+    if (duckdb_query(connection_.get(), query.c_str(), result.out()) != DuckDBSuccess) {
+      return ErrorOf(result.out());
     }
-    std::set<std::string> sorted;
-    for (idx_t i = 0; i < duckdb_get_list_size(names.get()); ++i) {
-      const internal::OwnedValue child(duckdb_get_list_child(names.get(), i));
-      char* name = duckdb_get_varchar(child.get());
-      sorted.insert(name);
-      duckdb_free(name);
-    }
-    return std::vector<std::string>(sorted.begin(), sorted.end());
+    MILL_ASSIGN_OR_RETURN(const Table table, ToTable(result.out()));
+    MILL_ASSIGN_OR_RETURN(const StringColumn tree, table.Strings(table.names()[0]));
+    return internal::TablesInTree(tree.values.at(0));
   }
 
  private:
@@ -443,16 +438,15 @@ Result<std::unique_ptr<SqlEngine>> OpenDuckDb(const DuckDbOptions& options) {
 }
 
 Result<std::vector<std::string>> ReferencedTables(std::string_view sql) {
-  // One engine for all calls: starting DuckDB costs more than reading a statement.
+  // One engine for all calls: starting DuckDB costs more than reading a statement. It is never destroyed, because at exit DuckDB's
+  // own statics go first (closing a database after them corrupts the heap).
   static std::mutex mutex;
-  static std::optional<DuckDb> engine;
+  static DuckDb* engine = nullptr;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (!engine.has_value()) {
-    engine.emplace();
-    if (auto opened = engine->Open({.threads = 1, .memory_limit = "256MB"}); !opened.ok()) {
-      engine.reset();
-      return std::move(opened).error();
-    }
+  if (engine == nullptr) {
+    auto opened = std::make_unique<DuckDb>();
+    MILL_RETURN_IF_ERROR(opened->Open({.threads = 1, .memory_limit = "256MB"}));
+    engine = opened.release();
   }
   return engine->TablesOf(sql);
 }

@@ -114,11 +114,11 @@ TEST_F(Sql, FilesAreReadInTheGivenOrder) {
 }
 
 TEST_F(Sql, CsvFilesAreReadToo) {
-  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "a.csv", "id,at\n1,2010-06-01\n2,2010-06-02 08:30:00\n").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "a.csv", "id,day\n1,2010-06-01\n2,2010-06-02 08:30:00\n").ok());
   const std::vector<fs::path> files = {dir_ / "a.csv"};
   ASSERT_TRUE(engine_->AddFiles("t", files).ok());
-  EXPECT_THAT(Query("SELECT at FROM t WHERE id = 2").Timestamps("at").value().values,
-              ElementsAre(1'275'381'000'000'000));
+  EXPECT_THAT(Query("SELECT day FROM t WHERE id = 2").Timestamps("day").value().values,
+              ElementsAre(1'275'467'400'000'000));
 }
 
 TEST_F(Sql, FilesWithDifferentColumnsAreRefused) {
@@ -197,6 +197,22 @@ TEST(ReferencedTables, AreFoundBehindWithJoinsAndSubqueries) {
       "WHERE EXISTS (SELECT 1 FROM returns r WHERE r.id = w.id)");
   ASSERT_TRUE(tables.ok()) << tables.error().ToString();
   EXPECT_THAT(tables.value(), ElementsAre("Customers", "retail", "returns"));
+}
+
+TEST(ReferencedTables, NamesOfWithAreHiddenWhereTheyAreSeen) {
+  EXPECT_THAT(ReferencedTables("WITH t AS (SELECT * FROM t) SELECT * FROM t").value(), ElementsAre("t"));
+  EXPECT_THAT(ReferencedTables("WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b, c").value(),
+              ElementsAre("c"));
+  EXPECT_THAT(ReferencedTables("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
+                               "SELECT * FROM n, 'it''s'.x")
+                  .error()
+                  .code(),
+              ErrorCode::kInvalidArgument);
+  EXPECT_THAT(ReferencedTables("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
+                               "SELECT *, 'it''s' FROM n")
+                  .value(),
+              IsEmpty());
+  EXPECT_FALSE(ReferencedTables("DROP TABLE t").ok());
 }
 
 TEST(ReferencedTables, SyntaxErrorsTellTheLine) {

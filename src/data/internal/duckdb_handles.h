@@ -36,6 +36,5 @@ using OwnedConvertedSchema = Owned<duckdb_arrow_converted_schema, duckdb_destroy
 using OwnedErrorData = Owned<duckdb_error_data, duckdb_destroy_error_data>;
 using OwnedAppender = Owned<duckdb_appender, DestroyAppender>;
 using OwnedStatements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
-using OwnedValue = Owned<duckdb_value, duckdb_destroy_value>;
 
 }  // namespace millrace::data::internal
