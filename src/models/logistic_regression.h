@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logistic regression with its preprocessing as data, its estimator, and the reader of its native format
-// (docs/formats/logistic_regression.md).
+// (docs/formats/native_models.md).
 #pragma once
 
 #include <memory>

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -31,6 +32,13 @@ struct SaveInfo {
   /// all of them are scored by ONNX Runtime and by the native engine where model.onnx is written. May be empty.
   std::span<const double> sample_rows;
 };
+
+/// The largest difference between the native engine and ONNX Runtime on these rows; 0 for no rows.
+///
+/// @param onnx_bytes  what `estimator.OnnxBytes` gave.
+/// @param rows        row-major with the estimator's features; kInvalidArgument if no whole number of rows.
+/// kDataLoss with ONNX Runtime's words where it refuses the model.
+Result<double> OnnxDifference(const Estimator& estimator, std::string_view onnx_bytes, std::span<const double> rows);
 
 /// Writes the directory: MLmodel, the native file, model.onnx where the estimator has an ONNX form, requirements.txt,
 /// conda.yaml, python_env.yaml, input_example.json, serving_input_example.json, millrace.json. It appears whole or not at all and takes

@@ -44,8 +44,9 @@ class Estimator {
   /// A new engine, independent of this object's lifetime.
   virtual std::unique_ptr<Engine> MakeEngine() const = 0;
 
-  /// The whole pipeline, preprocessing included, as ONNX: one input of shape [n, 1] per column of the signature (double or
-  /// int64 by its type), one output `probability` (double, [n, 1]). Deterministic.
+  /// The whole pipeline, preprocessing included, as ONNX: one input of shape [n] per column of the signature (double or
+  /// int64 by its type; of shape [n, 1] if there is only one column, as mlflow feeds it), one output `probability`
+  /// (double, [n, 1]). Deterministic.
   /// @return - kInvalidArgument if the signature's inputs are not this estimator's features.
   ///         - kUnimplemented where a construct has no ONNX form (says which).
   virtual Result<std::string> OnnxBytes(const Signature& signature) const = 0;

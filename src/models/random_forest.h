@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own random forest as data, its estimator, and the reader of its native format (docs/formats/forest.md).
+// Our own random forest as data, its estimator, and the reader of its native format (docs/formats/native_models.md).
 #pragma once
 
 #include <cstdint>
