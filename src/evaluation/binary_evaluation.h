@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that is measured on one set of scores and labels, and a model's comparison with baselines.
+// Everything that is measured on one set of scores and labels, and a model's comparison with
+// baselines.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@
 
 namespace millrace::evaluation {
 
-/// What right and wrong decisions cost, as declared in training/*.yaml under `costs`. A gain is a negative cost.
+/// What right and wrong decisions cost, as declared in training/*.yaml under `costs`. A gain is a
+/// negative cost.
 struct CostSpec {
   double true_positive = 0;
   double false_positive = 1;
@@ -31,10 +33,12 @@ struct CostSpec {
 };
 
 struct EvaluateOptions {
-  CostSpec costs;
-  /// The decision threshold chosen elsewhere (on validation). Without it the cheapest of these rows is taken.
-  std::optional<double> threshold;
-  /// False for scores that only rank: losses and calibration are then left out. True refuses scores outside [0, 1].
+  CostSpec costs = {};
+  /// The decision threshold chosen elsewhere (on validation). Without it the cheapest of these rows
+  /// is taken.
+  std::optional<double> threshold = {};
+  /// False for scores that only rank: losses and calibration are then left out. True refuses scores
+  /// outside [0, 1].
   bool is_probability = true;
 };
 
@@ -53,7 +57,7 @@ struct BinaryEvaluation {
   std::optional<double> ece_equal_width;
   std::optional<double> ece_equal_mass;
 
-  CostSpec costs;
+  CostSpec costs = {};
   /// The row of the decision threshold, and the cheapest and best-F1 thresholds of these rows.
   metrics::ThresholdRow decision;
   metrics::ThresholdRow cheapest;
@@ -68,18 +72,20 @@ struct BinaryEvaluation {
   std::vector<double> score_shares_negative;
   std::vector<double> score_shares_positive;
 
-  /// Name and value of each single number ("roc_auc", "roc_auc_lower", "pr_auc", ...), for tracking and JSON.
+  /// Name and value of each single number ("roc_auc", "roc_auc_lower", "pr_auc", ...), for tracking
+  /// and JSON.
   std::vector<std::pair<std::string, double>> Metrics() const;
 };
 
-/// Measures scores against labels. kInvalidArgument for no rows, sizes that differ, NaN, one class only, or (where they should be
-/// probabilities) scores outside [0, 1].
+/// Measures scores against labels. kInvalidArgument for no rows, sizes that differ, NaN, one class
+/// only, or (where they should be probabilities) scores outside [0, 1].
 Result<BinaryEvaluation> EvaluateBinary(const Context& context, std::span<const double> scores,
                                         std::span<const std::uint8_t> labels,
                                         const EvaluateOptions& options);
 /// The same with costs only.
 Result<BinaryEvaluation> EvaluateBinary(const Context& context, std::span<const double> scores,
-                                        std::span<const std::uint8_t> labels, const CostSpec& costs);
+                                        std::span<const std::uint8_t> labels,
+                                        const CostSpec& costs);
 
 /// Scores of the majority baseline: every row gets the share of positives in training.
 /// kInvalidArgument without labels.

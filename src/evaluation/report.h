@@ -50,7 +50,8 @@ struct ImportanceRow {
   std::optional<double> permutation_std;
 };
 
-/// Shares of one feature over common bins in two groups of rows; shares of a group sum to 1 minus its missing share.
+/// Shares of one feature over common bins in two groups of rows; shares of a group sum to 1 minus
+/// its missing share.
 struct FeatureDistribution {
   std::string feature;
   std::vector<double> edges;
@@ -58,8 +59,9 @@ struct FeatureDistribution {
   std::vector<std::vector<double>> shares;
   std::vector<double> missing;
 };
-/// Bins between the 1% and 99% quantile of all groups together (values outside go to the outer bins; few distinct values get
-/// a bin each). @param groups values of each group, NaN missing. kInvalidArgument without any present value.
+/// Bins between the 1% and 99% quantile of all groups together (values outside go to the outer
+/// bins; few distinct values get a bin each). @param groups values of each group, NaN missing.
+/// kInvalidArgument without any present value.
 Result<FeatureDistribution> MakeDistribution(std::string feature,
                                              std::span<const std::vector<double>> groups,
                                              int n_bins = 24);
@@ -140,12 +142,13 @@ struct ReportData {
 std::string RenderHtmlReport(const ReportData& data);
 /// Writes the page, atomically.
 Result<void> WriteHtmlReport(const std::filesystem::path& path, const ReportData& data);
-/// Writes each picture as NAME.svg and NAME.png into `dir`, atomically each; returns the paths in a fixed order.
+/// Writes each picture as NAME.svg and NAME.png into `dir`, atomically each; returns the paths in a
+/// fixed order.
 Result<std::vector<std::filesystem::path>> WritePlots(const std::filesystem::path& dir,
                                                       const ReportData& data);
 
-/// Puts a drift section into a page that RenderHtmlReport made without one or with another (monitoring runs later than
-/// evaluation). kInvalidArgument where the text is no such page.
+/// Puts a drift section into a page that RenderHtmlReport made without one or with another
+/// (monitoring runs later than evaluation). kInvalidArgument where the text is no such page.
 Result<std::string> WithDriftSection(std::string_view report_html, const DriftSection& drift);
 /// Writes the drift pictures ("drift_psi.svg", "drift_psi.png").
 Result<std::vector<std::filesystem::path>> WriteDriftPlots(const std::filesystem::path& dir,

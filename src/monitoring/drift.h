@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drift of a current table against a reference table, column by column, with a verdict and its reason.
+// Drift of a current table against a reference table, column by column, with a verdict and its
+// reason.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ struct DriftThresholds {
   double ks_p_value = 0.05;
   /// Difference of the shares of missing values.
   Limits missing{0.05, 0.2};
-  /// How many of the four statistics must reach `drift` before the verdict is drift; one is a warning if fewer.
+  /// How many of the four statistics must reach `drift` before the verdict is drift; one is a
+  /// warning if fewer.
   int votes = 2;
   static const base::Declaration<DriftThresholds>& Declared();
 };
@@ -93,8 +95,9 @@ Result<ColumnDrift> CompareColumn(std::string column, std::span<const double> re
                                   const DriftThresholds& thresholds,
                                   std::int64_t minimum_rows = 100);
 
-/// Drift of the named columns (numbers; texts are kInvalidArgument), in their order, side by side on the `cpu` pool; the same at any
-/// thread count. kInvalidArgument names an empty table or a column that a table lacks.
+/// Drift of the named columns (numbers; texts are kInvalidArgument), in their order, side by side
+/// on the `cpu` pool; the same at any thread count. kInvalidArgument names an empty table or a
+/// column that a table lacks.
 Result<DriftReport> ComputeDrift(const Context& context, const data::Table& reference,
                                  const data::Table& current, std::span<const std::string> columns,
                                  const DriftThresholds& thresholds,

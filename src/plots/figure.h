@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Figure: a few panels of lines, bars, histograms and heat maps in; SVG, PNG or an HTML fragment out.
-// It knows nothing of models.
+// Figure: a few panels of lines, bars, histograms and heat maps in; SVG, PNG or an HTML fragment
+// out. It knows nothing of models.
 #pragma once
 
 #include <cstdint>
@@ -50,10 +50,10 @@ enum class TickFormat {
 
 /// One axis. Without limits they come from the data, widened to nice numbers.
 struct Axis {
-  std::string label;
+  std::string label = {};
   TickFormat format = TickFormat::kNumber;
-  std::optional<double> minimum;
-  std::optional<double> maximum;
+  std::optional<double> minimum = {};
+  std::optional<double> maximum = {};
 };
 
 enum class Dash { kSolid, kDashed, kDotted };
@@ -61,8 +61,8 @@ enum class Dash { kSolid, kDashed, kDotted };
 /// Looks of one series. Without a colour the next of the palette is taken.
 struct SeriesStyle {
   /// Legend text; empty leaves the series out of the legend.
-  std::string label;
-  std::optional<Color> color;
+  std::string label = {};
+  std::optional<Color> color = {};
   /// Line width or, for points, radius, in pixels.
   double width = 2;
   Dash dash = Dash::kSolid;
@@ -70,10 +70,11 @@ struct SeriesStyle {
   double fill_opacity = 0;
 };
 
-enum class LegendPlace { kNone, kAuto, kTopLeft, kTopRight, kBottomLeft, kBottomRight };
+/// Whether labelled series are listed between title and plot.
+enum class LegendPlace { kNone, kAbove };
 
-/// One plot with its axes. Points that are not finite are left out (lines break there). Building never fails; sizes
-/// that differ are cut to the shortest.
+/// One plot with its axes. Points that are not finite are left out (lines break there). Building
+/// never fails; sizes that differ are cut to the shortest.
 class Panel {
  public:
   explicit Panel(std::string title = "") : title_(std::move(title)) {}
@@ -157,7 +158,7 @@ class Panel {
   std::string title_;
   Axis x_;
   Axis y_;
-  LegendPlace legend_ = LegendPlace::kAuto;
+  LegendPlace legend_ = LegendPlace::kAbove;
   std::vector<Series> series_;
   std::vector<Reference> references_;
   std::vector<std::string> categories_;
@@ -167,7 +168,8 @@ class Panel {
 /// A picture of one or more panels in a grid, under one title. The same calls give the same bytes.
 class Figure {
  public:
-  /// @param title        told to screen readers, and drawn on top where there is more than one panel or no panel title
+  /// @param title        told to screen readers, and drawn on top where there is more than one
+  /// panel or no panel title
   /// @param description  one sentence that says what the picture shows, for those who cannot see it
   explicit Figure(std::string title, std::string description = "");
 
@@ -180,7 +182,8 @@ class Figure {
   const std::string& title() const { return title_; }
   /// A whole SVG document; text stays text with the system's font.
   std::string ToSvg() const;
-  /// Writes a PNG, atomically. @param scale  pixels per CSS pixel, from 0.5 to 8. Letters depend on the machine's fonts.
+  /// Writes a PNG, atomically. @param scale  pixels per CSS pixel, from 0.5 to 8. Letters depend on
+  /// the machine's fonts.
   Result<void> ToPng(const std::filesystem::path& path, double scale = 2) const;
   /// `<figure>` with the SVG inside, sized to its container, with an accessible name.
   std::string ToHtml() const;
@@ -195,8 +198,8 @@ class Figure {
   int height_ = 440;
 };
 
-/// Ascending round numbers that cover [low, high] with about `count` steps; the step is 1, 2, 2.5 or 5 times a power of
-/// ten. Equal or not finite ends are widened first.
+/// Ascending round numbers that cover [low, high] with about `count` steps; the step is 1, 2, 2.5
+/// or 5 times a power of ten. Equal or not finite ends are widened first.
 std::vector<double> NiceTicks(double low, double high, int count);
 
 /// Text escaped for XML and HTML content and attributes.
