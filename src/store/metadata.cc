@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every metadata database shares: transactions as objects and migrations.
+#include "store/metadata.h"
+
+#include <map>
+#include <utility>
+
+namespace millrace::store {
+
+Result<Transaction> Transaction::Begin(Metadata& metadata) {
+  MILL_RETURN_IF_ERROR(metadata.Begin());
+  return Transaction(metadata);
+}
+
+Transaction::~Transaction() {
+  if (metadata_ != nullptr) {
+    metadata_->Rollback();
+  }
+}
+
+Transaction::Transaction(Transaction&& other) noexcept : metadata_(std::exchange(other.metadata_, nullptr)) {}
+
+Result<void> Transaction::Commit() {
+  MILL_CHECK(metadata_ != nullptr);
+  return std::exchange(metadata_, nullptr)->Commit();
+}
+
+namespace {
+
+// The versions that are there, by module.
+Result<std::map<std::string, int>> AppliedVersions(Metadata& metadata) {
+  MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                        metadata.Query("SELECT module, MAX(version) FROM schema_migrations GROUP BY module"));
+  std::map<std::string, int> versions;
+  for (const Row& row : rows) {
+    versions[TextOr(row[0], "")] = static_cast<int>(IntOr(row[1], 0));
+  }
+  return versions;
+}
+
+Result<void> Apply(Metadata& metadata, const Migration& migration) {
+  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata));
+  // Another process may have done it between our look and our lock.
+  MILL_ASSIGN_OR_RETURN(const auto versions, AppliedVersions(metadata));
+  const auto found = versions.find(migration.module);
+  if (found != versions.end() && found->second >= migration.version) {
+    return transaction.Commit();
+  }
+  MILL_RETURN_IF_ERROR(metadata.Execute(migration.sql));
+  MILL_RETURN_IF_ERROR(metadata.Execute("INSERT INTO schema_migrations (module, version) VALUES (?, ?)",
+                                        {migration.module, std::int64_t{migration.version}}));
+  return transaction.Commit();
+}
+
+}  // namespace
+
+Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
+  std::map<std::string, int> newest;
+  for (const Migration& migration : migrations) {
+    int& last = newest[migration.module];
+    MILL_CHECK_EQ(migration.version, last + 1);
+    last = migration.version;
+  }
+  MILL_ASSIGN_OR_RETURN(const std::vector<Row> has_table,
+                        Query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"));
+  if (has_table.empty()) {
+    MILL_RETURN_IF_ERROR(
+        Execute("CREATE TABLE IF NOT EXISTS schema_migrations "
+                "(module TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (module, version)) STRICT"));
+  }
+  MILL_ASSIGN_OR_RETURN(const auto versions, AppliedVersions(*this));
+  for (const auto& [module, version] : newest) {
+    const auto found = versions.find(module);
+    if (found != versions.end() && found->second > version) {
+      return base::FailedPrecondition("the tables of \"" + module + "\" have version " + std::to_string(found->second) +
+                                      ", this program knows up to " + std::to_string(version))
+          .Hint("use the newer millrace that wrote them");
+    }
+  }
+  for (const Migration& migration : migrations) {
+    const auto found = versions.find(migration.module);
+    if (found == versions.end() || found->second < migration.version) {
+      Result<void> applied = Apply(*this, migration);
+      if (!applied.ok()) {
+        return std::move(applied).error().With("bringing the tables of \"" + migration.module + "\" to version " +
+                                               std::to_string(migration.version));
+      }
+    }
+  }
+  return {};
+}
+
+std::int64_t IntOr(const Value& value, std::int64_t fallback) {
+  MILL_CHECK(IsNull(value) || std::holds_alternative<std::int64_t>(value));
+  return IsNull(value) ? fallback : std::get<std::int64_t>(value);
+}
+
+double DoubleOr(const Value& value, double fallback) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    return static_cast<double>(*integer);
+  }
+  MILL_CHECK(IsNull(value) || std::holds_alternative<double>(value));
+  return IsNull(value) ? fallback : std::get<double>(value);
+}
+
+std::string TextOr(const Value& value, std::string_view fallback) {
+  MILL_CHECK(IsNull(value) || std::holds_alternative<std::string>(value));
+  return IsNull(value) ? std::string(fallback) : std::get<std::string>(value);
+}
+
+}  // namespace millrace::store
