@@ -135,7 +135,7 @@ Result<void> WriteTo(const Context& context, const arrow::Table& table, const st
                         Check(arrow::io::FileOutputStream::Open(path.string()), "writing", name));
   const std::shared_ptr<parquet::WriterProperties> properties = parquet::WriterProperties::Builder()
                                                                     .compression(arrow::Compression::ZSTD)
-                                                                    ->compression_level(3)
+                                                                    ->compression_level(1)
                                                                     ->max_row_group_length(kRowGroupRows)
                                                                     ->version(parquet::ParquetVersion::PARQUET_2_6)
                                                                     ->build();
