@@ -298,7 +298,7 @@ Result<OwnInfo> ReadOwn(const fs::path& dir) {
   MILL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(dir / kOwnFile));
   auto parsed = base::ParseJson(text, source);
   if (!parsed.ok()) {
-    return base::DataLoss(parsed.error().message()).Hint("the file is truncated or was edited; save the model again");
+    return base::DataLoss(source + ": " + parsed.error().message()).Hint("the file is truncated or was edited; save the model again");
   }
   const json& own = parsed.value();
   if (!own.is_object()) {

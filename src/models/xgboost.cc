@@ -159,6 +159,21 @@ Result<TreeLists> ReadLists(const Node& tree) {
   return lists;
 }
 
+/// Trees that dropout (DART) weighed: each leaf counts leaf * weight, in float32.
+Result<void> ApplyDropoutWeights(const Node& model, TreeEnsemble& ensemble) {
+  MILL_ASSIGN_OR_RETURN(const Node weights_at, model.At("weight_drop"));
+  if (weights_at.value->empty()) {
+    return {};
+  }
+  MILL_ASSIGN_OR_RETURN(const auto weights, weights_at.Numbers<float>(ensemble.trees.size()));
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    for (TreeNode& node : ensemble.trees[i]) {
+      node.value = static_cast<double>(static_cast<float>(node.value) * weights[i]);
+    }
+  }
+  return {};
+}
+
 /// Sets of the categorical nodes, behind those of the trees before.
 Result<void> AddCategories(const Node& document, Tree& tree, std::vector<std::uint32_t>& bits) {
   MILL_ASSIGN_OR_RETURN(const Node nodes_at, document.At("categories_nodes"));
@@ -296,6 +311,10 @@ Result<void> ParseTrees(const Node& learner, TreeEnsemble& ensemble) {
     const Node tree_at{&(*trees.value)[i], "tree " + std::to_string(i)};
     MILL_ASSIGN_OR_RETURN(Tree tree, ParseTree(tree_at, ensemble.category_bits));
     ensemble.trees.push_back(std::move(tree));
+  }
+  // Since 3.4 dropout is an option of gbtree, and its weights stand beside the trees.
+  if (model.value->contains("weight_drop")) {
+    MILL_RETURN_IF_ERROR(ApplyDropoutWeights(model, ensemble));
   }
   return {};
 }

@@ -12,7 +12,7 @@ namespace millrace::models {
 
 /// A binary XGBoost model from its saved bytes, JSON or UBJSON (`XGBoosterSaveModelToBuffer`); all trees are used.
 ///
-/// Booster gbtree, objective binary:logistic; numeric and categorical splits. The engine gives XGBoost's own float32 bits,
+/// Booster gbtree, objective binary:logistic; numeric and categorical splits, dropout weights. The engine gives XGBoost's own float32 bits,
 /// widened to double. Features without names are called f0, f1, ...
 /// @return - kDataLoss for truncated or damaged bytes (names the place).
 ///         - kUnimplemented for what would score differently: other boosters and objectives, vector leaves, categories that the
