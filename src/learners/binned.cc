@@ -72,7 +72,8 @@ std::vector<double> Bounds(const Distinct& distinct, std::size_t max_bins) {
 }  // namespace
 
 void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bins, BinnedMatrix& out) {
-  std::vector<double> bounds = Bounds(DistinctValues(rows, column), max_bins);
+  const Distinct distinct = DistinctValues(rows, column);
+  std::vector<double> bounds = Bounds(distinct, max_bins);
   std::uint8_t* bins = out.bins.data() + column * out.rows;
   for (std::size_t i = 0; i < rows.rows; ++i) {
     const double value = rows.At(i, column);
@@ -80,6 +81,14 @@ void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bin
                   ? kMissingBin
                   : static_cast<std::uint8_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
   }
+  float top = 0;
+  if (!distinct.values.empty()) {
+    top = static_cast<float>(distinct.values.back());
+    if (static_cast<double>(top) < distinct.values.back()) {
+      top = std::nextafterf(top, INFINITY);
+    }
+  }
+  out.top[column] = static_cast<double>(top);
   out.bounds[column] = std::move(bounds);
 }
 

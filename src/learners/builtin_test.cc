@@ -77,24 +77,6 @@ TEST_P(Builtin, GivesTheSameBytesAtAnyThreadCount) {
   }
 }
 
-TEST_P(Builtin, GivesOtherBytesForAnotherSeedWhereItDraws) {
-  if (GetParam() == "logistic_regression") {
-    GTEST_SKIP() << "by design: logistic regression draws nothing";
-  }
-  Params params = Small();
-  if (GetParam() == "lightgbm") {
-    params = {{"feature_fraction", 0.5}};
-  } else if (GetParam() == "xgboost") {
-    params = {{"colsample_bytree", 0.5}};
-  }
-  TestContext one(1, 1);
-  TestContext two(1, 2);
-  const Result<Trained> a = TrainOn(learner(), one.context, *train_, *validation_, params);
-  const Result<Trained> b = TrainOn(learner(), two.context, *train_, *validation_, params);
-  ASSERT_TRUE(a.ok() && b.ok());
-  EXPECT_NE(a->estimator->NativeBytes(), b->estimator->NativeBytes());
-}
-
 TEST_P(Builtin, ReachesTheReferenceImplementationsAucOnTelcoChurn) {
   struct Reference {
     double validation;
@@ -124,28 +106,6 @@ TEST_P(Builtin, ReachesTheReferenceImplementationsAucOnTelcoChurn) {
     share += gain;
   }
   EXPECT_NEAR(share, 1, 1e-12);
-}
-
-TEST_P(Builtin, KeepsTheBestIterationOnly) {
-  const bool boosts = GetParam() == "lightgbm" || GetParam() == "xgboost";
-  if (!boosts) {
-    GTEST_SKIP() << "by design: no early stopping";
-  }
-  for (const std::string metric : {"auc", "logloss"}) {
-    TestContext context(1);
-    const Result<Trained> trained = TrainOn(learner(), context.context, *train_, *validation_,
-                                            {{"metric", metric}, {"early_stopping_rounds", 10.0}, {"learning_rate", 0.2}});
-    ASSERT_TRUE(trained.ok()) << trained.error().ToString();
-    const auto best = metric == "auc" ? std::max_element(trained->curve.begin(), trained->curve.end())
-                                      : std::min_element(trained->curve.begin(), trained->curve.end());
-    EXPECT_EQ(trained->best_iteration, best - trained->curve.begin() + 1);
-    EXPECT_EQ(trained->curve.size(), static_cast<std::size_t>(trained->best_iteration) + 10);
-    EXPECT_EQ(trained->estimator->n_trees(), static_cast<std::size_t>(trained->best_iteration));
-    if (metric == "auc") {
-      EXPECT_NEAR(*best, trained->validation_auc, 1e-12) << "engine and library disagree";
-    }
-    EXPECT_EQ(trained->curve_metric, metric);
-  }
 }
 
 TEST_P(Builtin, HandlesConstantAndMissingColumnsAndSaysSo) {
@@ -223,6 +183,48 @@ TEST_P(Builtin, StopsWhenAsked) {
 INSTANTIATE_TEST_SUITE_P(Learners, Builtin,
                          testing::Values("lightgbm", "xgboost", "random_forest", "logistic_regression"),
                          [](const testing::TestParamInfo<std::string>& row) { return row.param; });
+
+TEST(Learners, GiveOtherBytesForAnotherSeedWhereTheyDraw) {
+  const Set train = Synthetic(1000, 6, 1);
+  const std::map<std::string, Params> drawing = {
+      {"lightgbm", {{"feature_fraction", 0.5}}}, {"xgboost", {{"colsample_bytree", 0.5}}}, {"random_forest", {}}};
+  LearnerRegistry registry;
+  ASSERT_TRUE(RegisterBuiltinLearners(registry).ok());
+  for (const auto& [name, params] : drawing) {
+    TestContext one(1, 1);
+    TestContext two(1, 2);
+    const Learner& learner = *registry.Find(name).value();
+    const Result<Trained> a = TrainOn(learner, one.context, train, train, params);
+    const Result<Trained> b = TrainOn(learner, two.context, train, train, params);
+    ASSERT_TRUE(a.ok() && b.ok()) << name;
+    EXPECT_NE(a->estimator->NativeBytes(), b->estimator->NativeBytes()) << name;
+  }
+}
+
+TEST(Learners, BoostersKeepTheBestIterationOnly) {
+  const Set train = Telco(2, 4);
+  const Set validation = Telco(1, 1);
+  LearnerRegistry registry;
+  ASSERT_TRUE(RegisterBuiltinLearners(registry).ok());
+  for (const std::string name : {"lightgbm", "xgboost"}) {
+    for (const std::string metric : {"auc", "logloss"}) {
+      TestContext context(1);
+      const Result<Trained> trained =
+          TrainOn(*registry.Find(name).value(), context.context, train, validation,
+                  {{"metric", metric}, {"early_stopping_rounds", 10.0}, {"learning_rate", 0.2}});
+      ASSERT_TRUE(trained.ok()) << trained.error().ToString();
+      const auto best = metric == "auc" ? std::max_element(trained->curve.begin(), trained->curve.end())
+                                        : std::min_element(trained->curve.begin(), trained->curve.end());
+      EXPECT_EQ(trained->best_iteration, best - trained->curve.begin() + 1);
+      EXPECT_EQ(trained->curve.size(), static_cast<std::size_t>(trained->best_iteration) + 10);
+      EXPECT_EQ(trained->estimator->n_trees(), static_cast<std::size_t>(trained->best_iteration));
+      EXPECT_EQ(trained->curve_metric, metric);
+      if (metric == "auc") {
+        EXPECT_NEAR(*best, trained->validation_auc, 1e-12) << "engine and library disagree";
+      }
+    }
+  }
+}
 
 TEST(LightGbmLearner, GrowsTheTreesOfTheReferencePackage) {
   TestContext context(2);

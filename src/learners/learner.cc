@@ -18,6 +18,12 @@ namespace {
 
 using base::InvalidArgument;
 
+/// Limits of whole numbers are read easier with separators than as 1e+05.
+std::string Limit(const ParamInfo& param, double value) {
+  return param.type == ParamType::kInteger ? base::FormatCount(static_cast<std::int64_t>(value))
+                                           : base::FormatDouble(value);
+}
+
 std::string Wanted(const ParamInfo& param) {
   if (param.type == ParamType::kChoice) {
     std::string text = "one of";
@@ -27,7 +33,7 @@ std::string Wanted(const ParamInfo& param) {
     return text;
   }
   return std::string(param.type == ParamType::kInteger ? "a whole number" : "a number") + " from " +
-         base::FormatDouble(param.minimum) + " to " + base::FormatDouble(param.maximum);
+         Limit(param, param.minimum) + " to " + Limit(param, param.maximum);
 }
 
 bool Fits(const ParamInfo& param, const ParamValue& value) {

@@ -42,7 +42,7 @@ TEST(CheckParams, TellsAllMistakesWithValueSeenAndWanted) {
   ASSERT_FALSE(params.ok());
   EXPECT_EQ(params.error().others().size(), 2U);
   const std::string text = params.error().ToString();
-  EXPECT_NE(text.find("\"n_estimators\" of learner random_forest is 2.5; a whole number from 1 to 100000"), std::string::npos)
+  EXPECT_NE(text.find("\"n_estimators\" of learner random_forest is 2.5; a whole number from 1 to 100,000"), std::string::npos)
       << text;
   EXPECT_NE(text.find("\"max_bins\" of learner random_forest is 1000; a whole number from 2 to 255"), std::string::npos) << text;
   EXPECT_NE(text.find("\"bootstrap\" of learner random_forest is maybe; one of yes, no"), std::string::npos) << text;

@@ -26,8 +26,8 @@ LearnerInfo MakeInfo() {
   info.params = {
       IntegerParam("n_estimators", 300, 1, 100'000, "Trees."),
       IntegerParam("max_depth", 0, 0, 1000, "Most levels of a tree; 0 is no limit."),
-      IntegerParam("min_samples_leaf", 5, 1, 1e9, "Fewest rows of a leaf, bootstrap repeats counted."),
-      IntegerParam("min_samples_split", 2, 2, 1e9, "Fewest rows of a node that is split."),
+      IntegerParam("min_samples_leaf", 5, 1, 1e9, "Fewest distinct rows of a leaf."),
+      IntegerParam("min_samples_split", 2, 2, 1e9, "Fewest distinct rows of a node that is split."),
       IntegerParam("max_features", 0, 0, 1'000'000,
                    "Columns tried at each split; 0 is the square root of their number."),
       IntegerParam("max_bins", 255, 2, 255, "Most bins of a column."),
@@ -111,6 +111,7 @@ Result<Trained> RandomForestLearner::Train(const Context& context, const Trainin
   binned.columns = columns;
   binned.bins.resize(binned.rows * columns);
   binned.bounds.resize(columns);
+  binned.top.resize(columns);
   MILL_RETURN_IF_ERROR(ForEach(context, columns, [&](std::size_t column) -> Result<void> {
     internal::BinColumn(data.train, column, max_bins, binned);
     return {};

@@ -26,6 +26,7 @@ BinnedMatrix Bin(const data::Matrix& rows, std::size_t max_bins) {
   binned.columns = rows.names.size();
   binned.bins.resize(binned.rows * binned.columns);
   binned.bounds.resize(binned.columns);
+  binned.top.resize(binned.columns);
   for (std::size_t c = 0; c < binned.columns; ++c) {
     internal::BinColumn(rows, c, max_bins, binned);
   }
@@ -100,14 +101,25 @@ TEST(GrowTree, LearnsTheSideOfMissingValues) {
   EXPECT_TRUE(left.nodes[0].default_left);
 }
 
-TEST(GrowTree, SeparatesMissingFromPresentByAllValuesLeft) {
-  // Only missingness tells: the best split puts the last value's side and the missing rows apart as far as a bound can.
-  const data::Matrix rows{{"x"}, 6, {1, 1, 2, kNaN, kNaN, kNaN}};
+TEST(GrowTree, SeparatesMissingFromPresent) {
+  const data::Matrix rows{{"x"}, 6, {1, 2, 0.1, kNaN, kNaN, kNaN}};
   const std::vector<std::uint8_t> labels = {0, 0, 0, 1, 1, 1};
   const models::ForestTree tree = GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
-  ASSERT_GE(tree.nodes.size(), 3U);
-  EXPECT_EQ(tree.nodes[0].threshold, 1.5);
+  ASSERT_EQ(tree.nodes.size(), 3U);
+  EXPECT_EQ(tree.nodes[0].threshold, 2);
   EXPECT_FALSE(tree.nodes[0].default_left);
+}
+
+TEST(GrowTree, CutsInTheMiddleOfBinsThatAreEmptyInTheNode) {
+  // The root splits on x (impurity 14/9 falls to 2/3); its left rows have y in {1, 1, 9}, while 4 and 6 lie on the right only.
+  const data::Matrix rows{{"x", "y"}, 9, {0, 1, 0, 1, 0, 9, 1, 1, 1, 1, 1, 1, 1, 4, 1, 6, 1, 9}};
+  const std::vector<std::uint8_t> labels = {0, 0, 1, 1, 1, 1, 1, 1, 1};
+  const models::ForestTree tree =
+      GrowTree(Bin(rows, 255), labels, {.max_features = 2, .bootstrap = false}, base::Rng(1));
+  ASSERT_EQ(tree.nodes.size(), 5U);
+  EXPECT_EQ(tree.nodes[0].feature, 0);
+  EXPECT_EQ(tree.nodes[1].feature, 1);
+  EXPECT_EQ(tree.nodes[1].threshold, 5);
 }
 
 TEST(GrowTree, HonoursLeafSizeAndDepth) {
@@ -116,7 +128,7 @@ TEST(GrowTree, HonoursLeafSizeAndDepth) {
   const models::ForestTree leafy =
       GrowTree(binned, set.labels, {.min_samples_leaf = 50, .max_features = 5}, base::Rng(3));
   for (const models::ForestNode& node : leafy.nodes) {
-    EXPECT_GE(node.weight, 50);
+    EXPECT_GE(node.weight, 50) << "50 distinct rows weigh at least 50";
   }
   const models::ForestTree stump = GrowTree(binned, set.labels, {.max_depth = 1, .max_features = 5}, base::Rng(3));
   EXPECT_EQ(stump.nodes.size(), 3U);

@@ -2,6 +2,7 @@
 // Grows one classification tree over binned columns, with integer counts and a learnt side for missing values.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 
 #include "learners/internal/binned.h"
@@ -9,17 +10,21 @@
 namespace millrace::learners::internal {
 namespace {
 
-/// Rows in a bin or node: all of them, and the positive ones. Bootstrap repeats count.
+/// Rows in a bin or node: all of them and the positive ones with bootstrap repeats, and the distinct ones without.
 struct Counts {
   std::uint32_t all = 0;
   std::uint32_t positive = 0;
+  std::uint32_t distinct = 0;
 
   Counts& operator+=(Counts other) {
     all += other.all;
     positive += other.positive;
+    distinct += other.distinct;
     return *this;
   }
-  Counts operator-(Counts other) const { return {all - other.all, positive - other.positive}; }
+  Counts operator-(Counts other) const {
+    return {all - other.all, positive - other.positive, distinct - other.distinct};
+  }
 };
 
 /// n times the Gini impurity, up to the factor 2: p (n - p) / n.
@@ -69,7 +74,8 @@ class Grower {
       }
       const std::size_t middle = Partition(task, split);
       node.feature = static_cast<std::int32_t>(split.column);
-      node.threshold = rows_.bounds[split.column][split.bin];
+      const std::vector<double>& bounds = rows_.bounds[split.column];
+      node.threshold = split.bin < bounds.size() ? bounds[split.bin] : rows_.top[split.column];
       node.default_left = split.default_left;
       node.gain = 2 * split.gain;
       const std::size_t left = tree.nodes.size();
@@ -88,11 +94,12 @@ class Grower {
     if (settings_.bootstrap) {
       for (std::size_t i = 0; i < rows_.rows; ++i) {
         const std::size_t row = rng_.Below(rows_.rows);
-        per_row_[row] += Counts{1, labels[row]};
+        per_row_[row] += Counts{1, labels[row], 0};
+        per_row_[row].distinct = 1;
       }
     } else {
       for (std::size_t row = 0; row < rows_.rows; ++row) {
-        per_row_[row] = Counts{1, labels[row]};
+        per_row_[row] = Counts{1, labels[row], 1};
       }
     }
     for (std::size_t row = 0; row < rows_.rows; ++row) {
@@ -110,22 +117,21 @@ class Grower {
     return total;
   }
 
-  /// Looks at random columns until max_features of them varied within the node, as scikit-learn does, so that constant columns
-  /// do not starve a node.
+  /// Looks at max_features random columns, and at further ones until one varied within the node, as scikit-learn does, so that
+  /// constant columns cannot end a branch.
   Split BestSplit(const Task& task, Counts total) {
     Split best;
     const bool pure = total.positive == 0 || total.positive == total.all;
-    const bool small = total.all < settings_.min_samples_split || total.all < 2 * settings_.min_samples_leaf;
+    const bool small =
+        total.distinct < settings_.min_samples_split || total.distinct < 2 * settings_.min_samples_leaf;
     const bool deep = settings_.max_depth > 0 && task.depth >= settings_.max_depth;
     if (pure || small || deep) {
       return best;
     }
-    std::uint32_t varied = 0;
-    for (std::size_t i = 0; i < columns_.size() && varied < settings_.max_features; ++i) {
+    bool varied = false;
+    for (std::size_t i = 0; i < columns_.size() && (i < settings_.max_features || !varied); ++i) {
       std::swap(columns_[i], columns_[i + rng_.Below(columns_.size() - i)]);
-      if (TryColumn(task, total, columns_[i], &best)) {
-        ++varied;
-      }
+      varied = TryColumn(task, total, columns_[i], &best) || varied;
     }
     return best;
   }
@@ -144,30 +150,36 @@ class Grower {
     const double parent = Impurity(total);
     Counts left;
     std::size_t filled = missing.all > 0 ? 1 : 0;
+    std::size_t last = n_bins;
     for (std::size_t b = 0; b < n_bins; ++b) {
       if (histogram_[b].all == 0) {
         continue;
       }
       ++filled;
+      if (last < n_bins) {
+        // The bins between the two are empty in this node: cut in their middle.
+        const std::size_t cut = (last + b - 1) / 2;
+        if (missing.all == 0) {
+          Consider(parent, left, total - left, {0, column, cut, left.all * 2 >= total.all, true}, best);
+        } else {
+          Counts with_missing = left;
+          with_missing += missing;
+          Consider(parent, left, total - left, {0, column, cut, false, true}, best);
+          Consider(parent, with_missing, total - with_missing, {0, column, cut, true, true}, best);
+        }
+      }
       left += histogram_[b];
-      if (b + 1 == n_bins) {
-        break;  // Right of the last bound there is nothing but missing values; no bound can say that.
-      }
-      if (missing.all == 0) {
-        Consider(parent, left, total - left, {0, column, b, left.all * 2 >= total.all, true}, best);
-      } else {
-        Counts with_missing = left;
-        with_missing += missing;
-        Consider(parent, left, total - left, {0, column, b, false, true}, best);
-        Consider(parent, with_missing, total - with_missing, {0, column, b, true, true}, best);
-      }
+      last = b;
+    }
+    if (missing.all > 0 && left.all > 0 && std::isfinite(rows_.top[column])) {
+      // Present against missing: no value is above the top.
+      Consider(parent, left, missing, {0, column, n_bins - 1, false, true}, best);
     }
     return filled > 1;
   }
 
   void Consider(double parent, Counts left, Counts right, Split split, Split* best) const {
-    if (left.all < settings_.min_samples_leaf || right.all < settings_.min_samples_leaf || left.all == 0 ||
-        right.all == 0) {
+    if (left.distinct < settings_.min_samples_leaf || right.distinct < settings_.min_samples_leaf) {
       return;
     }
     split.gain = parent - Impurity(left) - Impurity(right);

@@ -81,7 +81,7 @@ Result<DMatrix> MakeMatrix(const data::Matrix& rows, std::span<const std::uint8_
   return matrix;
 }
 
-Result<void> SetNames(void* matrix, const std::vector<std::string>& names) {
+Result<std::vector<const char*>> NamePointers(const std::vector<std::string>& names) {
   std::vector<const char*> pointers;
   for (const std::string& name : names) {
     if (name.empty() || name.find_first_of("[]<") != std::string::npos) {
@@ -91,8 +91,7 @@ Result<void> SetNames(void* matrix, const std::vector<std::string>& names) {
     }
     pointers.push_back(name.c_str());
   }
-  return Checked(XGDMatrixSetStrFeatureInfo(matrix, "feature_name", pointers.data(), pointers.size()),
-                 "naming the columns");
+  return pointers;
 }
 
 Result<void> SetParams(const Context& context, const Params& params, void* booster) {
@@ -160,10 +159,9 @@ Result<Trained> XgboostLearner::Train(const Context& context, const TrainingData
   MILL_ASSIGN_OR_RETURN(trained.params, CheckParams(info_, given));
   MILL_ASSIGN_OR_RETURN(trained.notes, internal::CheckTrainingData(data));
   MILL_RETURN_IF_ERROR(context.Check());
+  MILL_ASSIGN_OR_RETURN(std::vector<const char*> names, NamePointers(data.train.names));
   MILL_ASSIGN_OR_RETURN(const DMatrix train, MakeMatrix(data.train, data.train_labels));
   MILL_ASSIGN_OR_RETURN(const DMatrix validation, MakeMatrix(data.validation, data.validation_labels));
-  MILL_RETURN_IF_ERROR(SetNames(train.get(), data.train.names));
-  MILL_RETURN_IF_ERROR(SetNames(validation.get(), data.train.names));
   const DMatrixHandle known[] = {train.get(), validation.get()};
   BoosterHandle handle = nullptr;
   MILL_RETURN_IF_ERROR(Checked(XGBoosterCreate(known, 2, &handle), "creating the booster"));
@@ -180,6 +178,9 @@ Result<Trained> XgboostLearner::Train(const Context& context, const TrainingData
   MILL_RETURN_IF_ERROR(
       Checked(XGBoosterSlice(handle, 0, trained.best_iteration, 1, &sliced), "slicing to the best iteration"));
   const Booster best(sliced);
+  // A slice keeps no names.
+  MILL_RETURN_IF_ERROR(
+      Checked(XGBoosterSetStrFeatureInfo(sliced, "feature_name", names.data(), names.size()), "naming the columns"));
   bst_ulong length = 0;
   const char* bytes = nullptr;
   MILL_RETURN_IF_ERROR(

@@ -24,6 +24,8 @@ struct BinnedMatrix {
   /// Per column: bounds[b] is the greatest value of bin b, for all bins but the last. A value is in bin b or lower iff
   /// value <= bounds[b]. Each bound is exactly a float, so that a comparison in float says the same.
   std::vector<std::vector<double>> bounds;
+  /// Per column the least float that no value is above; infinite where there is none.
+  std::vector<double> top;
 
   const std::uint8_t* Column(std::size_t column) const { return bins.data() + column * rows; }
   std::size_t BinCount(std::size_t column) const { return bounds[column].size() + 1; }
@@ -35,6 +37,7 @@ void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bin
 
 struct TreeSettings {
   int max_depth = 0;  // 0: no limit
+  /// Distinct rows, at least 1; bootstrap repeats of a row count once, as in scikit-learn.
   std::uint32_t min_samples_leaf = 1;
   std::uint32_t min_samples_split = 2;
   std::uint32_t max_features = 1;
