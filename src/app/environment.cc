@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that a command works with, opened in the right order and closed in the reverse: settings, pools, workspace, stores.
+#include "app/environment.h"
+
+#include <cstdlib>
+#include <thread>
+
+#include "api/remote_key_value.h"
+#include "app/project.h"
+
+namespace millrace::app {
+namespace {
+
+std::optional<std::string> ReadVariable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+cli::Values FileValues(const ProjectFile& file) {
+  cli::Values values;
+  const auto add = [&](const char* name, const auto& value) {
+    if (value) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(*value)>, std::string>) {
+        values[name] = *value;
+      } else {
+        values[name] = std::to_string(*value);
+      }
+    }
+  };
+  add("seed", file.seed);
+  add("workspace", file.workspace);
+  add("threads", file.threads);
+  add("log_level", file.log_level);
+  add("host", file.host);
+  add("port", file.port);
+  return values;
+}
+
+/// A relative folder of the flag or the environment is meant from here, that of millrace.yaml from the project.
+std::filesystem::path WorkspacePath(const cli::Settings& settings, const std::optional<std::filesystem::path>& project_root) {
+  const std::filesystem::path base = project_root.value_or(std::filesystem::current_path());
+  if (settings.workspace.empty()) {
+    return base / ".millrace";
+  }
+  const bool from_file = settings.resolved.at("workspace").origin == "millrace.yaml";
+  return from_file ? base / settings.workspace : std::filesystem::absolute(settings.workspace);
+}
+
+}  // namespace
+
+Result<cli::Settings> LoadSettings(const cli::Invocation& invocation, std::optional<std::filesystem::path>& project_root) {
+  MILL_ASSIGN_OR_RETURN(project_root, FindProject(invocation.project));
+  cli::Values file_values;
+  if (project_root) {
+    MILL_ASSIGN_OR_RETURN(const ProjectFile file, ReadProjectFile(*project_root));
+    file_values = FileValues(file);
+  }
+  return cli::ResolveSettings(invocation.flags, ReadVariable, file_values);
+}
+
+Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& invocation, bool create, std::stop_token stop) {
+  auto environment = std::unique_ptr<Environment>(new Environment());
+  MILL_ASSIGN_OR_RETURN(environment->settings_, LoadSettings(invocation, environment->project_root_));
+  const cli::Settings& settings = environment->settings_;
+  environment->stop_ = std::move(stop);
+  environment->threads_ =
+      settings.threads > 0 ? settings.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  environment->logger_ = base::MakeStderrLogger(settings.log_level);
+  environment->progress_ = invocation.as_json ? base::MakeSilentProgress() : base::MakeTerminalProgress();
+  environment->cpu_ = std::make_unique<base::ThreadPool>("cpu", environment->threads_);
+  MILL_RETURN_IF_ERROR(learners::RegisterBuiltinLearners(environment->learners_));
+  MILL_ASSIGN_OR_RETURN(store::Workspace workspace,
+                        store::Workspace::Open(WorkspacePath(settings, environment->project_root_), create));
+  environment->workspace_ = std::make_unique<store::Workspace>(std::move(workspace));
+  MILL_ASSIGN_OR_RETURN(environment->metadata_, store::OpenSqlite(environment->workspace_->MetadataPath()));
+  MILL_ASSIGN_OR_RETURN(environment->tracking_, tracking::TrackingStore::Open(*environment->metadata_, *environment->workspace_,
+                                                                            environment->clock_));
+  MILL_ASSIGN_OR_RETURN(environment->registry_, tracking::Registry::Open(*environment->metadata_, environment->clock_));
+  return environment;
+}
+
+Environment::~Environment() = default;
+
+Context Environment::MakeContext() const {
+  Context context;
+  context.stop = stop_;
+  context.logger = logger_.get();
+  context.clock = &clock_;
+  context.progress = progress_.get();
+  context.cpu = cpu_.get();
+  context.seed = settings_.seed;
+  return context;
+}
+
+Result<void> Environment::HoldWorkspace(const std::string& address) {
+  if (lock_) {
+    return {};
+  }
+  MILL_ASSIGN_OR_RETURN(store::WorkspaceLock lock, store::WorkspaceLock::TryAcquire(*workspace_, address));
+  lock_ = std::move(lock);
+  return {};
+}
+
+Result<void> Environment::AnnounceAddress(const std::string& address) { return lock_->SetAddress(address); }
+
+Result<store::KeyValue*> Environment::OnlineKeyValue() {
+  if (online_ != nullptr) {
+    return online_.get();
+  }
+  const Result<void> held = HoldWorkspace("");
+  if (held.ok()) {
+    MILL_ASSIGN_OR_RETURN(online_, store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/false));
+    return online_.get();
+  }
+  MILL_ASSIGN_OR_RETURN(const auto holder, store::WorkspaceLock::ReadHolder(*workspace_));
+  if (!holder || holder->address.empty()) {
+    return Error(held.error());
+  }
+  MILL_ASSIGN_OR_RETURN(online_, api::OpenRemoteKeyValue(holder->address));
+  return online_.get();
+}
+
+Result<features::OnlineStore> Environment::Online() {
+  MILL_ASSIGN_OR_RETURN(store::KeyValue * key_value, OnlineKeyValue());
+  return features::OnlineStore(*key_value);
+}
+
+}  // namespace millrace::app

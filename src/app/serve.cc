@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// `millrace serve`: the deployed endpoints of a workspace over HTTP, until a signal asks it to stop.
+#include "app/serve.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "api/server_api.h"
+#include "app/deployments.h"
+#include "net/http_server.h"
+#include "serving/endpoint.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::chrono::seconds kGrace{10};
+
+void WaitForStop(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait(lock, stop, [] { return false; });
+}
+
+}  // namespace
+
+Result<void> Serve(Environment& environment, const cli::ServeOptions& options, const std::stop_token& stop) {
+  const Context context = environment.MakeContext();
+  MILL_RETURN_IF_ERROR(environment.HoldWorkspace(""));
+  MILL_ASSIGN_OR_RETURN(store::KeyValue * key_value, environment.OnlineKeyValue());
+  const features::OnlineStore online(*key_value);
+  RegistryResolver resolver(environment);
+  serving::EndpointSet endpoints;
+  serving::Refresher refresher(context, endpoints, resolver, &online, {});
+  MILL_RETURN_IF_ERROR(refresher.RefreshOnce());
+  const api::Api api(context, api::ApiParts{&endpoints, key_value});
+
+  net::ServerOptions server_options;
+  server_options.host = environment.settings().host;
+  server_options.port = static_cast<std::uint16_t>(environment.settings().port);
+  server_options.threads = environment.threads();
+  server_options.error_reply = api::Api::ErrorReply;
+  MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(server_options, [&api](const net::Request& request) {
+                          return api.Handle(request);
+                        }));
+  MILL_RETURN_IF_ERROR(environment.AnnounceAddress(server->url()));
+  refresher.Start();
+  options.on_ready(server->url());
+  WaitForStop(stop);
+  server->Stop(kGrace);
+  return {};
+}
+
+}  // namespace millrace::app
