@@ -95,7 +95,7 @@ Ticks PanelLayout::XTicks(double width) const {
     range.Add(series.x);
     keeps_ends = keeps_ends || series.kind == Kind::kHistogram;
   }
-  return MakeTicks(panel_.x_axis(), range, std::clamp(static_cast<int>(width / 75), 2, 10),
+  return MakeTicks(panel_.x_axis(), range, std::clamp(static_cast<int>(width / 70), 3, 10),
                    keeps_ends);
 }
 
@@ -114,7 +114,7 @@ Ticks PanelLayout::YTicks(double height) const {
       range.Add(reference.at);
     }
   }
-  return MakeTicks(panel_.y_axis(), range, std::clamp(static_cast<int>(height / 48), 2, 8), false);
+  return MakeTicks(panel_.y_axis(), range, std::clamp(static_cast<int>(height / 42), 3, 8), false);
 }
 
 void PanelLayout::DrawAxesPanel() {
@@ -364,8 +364,11 @@ void PanelLayout::DrawReferenceTexts() {
       AddText({fits_right ? x + 5 : x - 5, plot_.y + 10}, reference.text, kTickSize,
               reference.color, fits_right ? Anchor::kStart : Anchor::kEnd);
     } else {
-      AddText({plot_.right() - 2, y_(reference.at) - 5}, reference.text, kTickSize, reference.color,
-              Anchor::kEnd);
+      // Bars are low on the right, lines pass above on the left.
+      const bool has_bars = !panel_.categories().empty();
+      AddText({has_bars ? plot_.right() - 2 : plot_.x + 6,
+               y_(reference.at) + (has_bars ? -5 : kTickSize + 3)},
+              reference.text, kTickSize, reference.color, has_bars ? Anchor::kEnd : Anchor::kStart);
     }
   }
 }
