@@ -18,7 +18,8 @@ constexpr double kTiny = static_cast<double>(1e-35f);
 // The step past FLT_MAX that rounding treats as infinity.
 constexpr double kFloatEnd = 0x1p128;
 
-/// The largest double that rounds to a float below `cut`; NaN, which no value is below, where there is none.
+/// The largest double that rounds to a float below `cut`; NaN, which no value is below, where there
+/// is none.
 double LargestDoubleBelow(float cut) {
   constexpr float kFloatInfinity = std::numeric_limits<float>::infinity();
   if (std::isnan(cut) || cut == -kFloatInfinity) {
@@ -32,7 +33,8 @@ double LargestDoubleBelow(float cut) {
   return static_cast<float>(middle) < cut ? middle : std::nextafter(middle, -kInfinity);
 }
 
-/// The threshold that decides every x as `threshold` does after values up to kTiny in size became 0.
+/// The threshold that decides every x as `threshold` does after values up to kTiny in size became
+/// 0.
 double ZeroedThreshold(double threshold) {
   if (threshold >= 0.0 && threshold < kTiny) {
     return kTiny;
@@ -57,7 +59,8 @@ FlatNode Flatten(const TreeNode& node, SplitRule rule) {
                                            std::uint64_t{node.category_words});
     // LightGBM: a set goes left, NaN right. XGBoost: a set goes right, NaN to the default side.
     const bool nan_left = is_float && node.default_left;
-    flat.flags = static_cast<std::uint16_t>((is_float ? kSetRight : kSetLeft) | (nan_left ? kNanLeft : 0));
+    flat.flags =
+        static_cast<std::uint16_t>((is_float ? kSetRight : kSetLeft) | (nan_left ? kNanLeft : 0));
     return flat;
   }
   bool nan_left = node.default_left;
@@ -166,7 +169,8 @@ bool FlatForest::SpecialGoesLeft(const FlatNode& node, double x) const noexcept 
   const auto* words = category_bits_.data() + (place >> 32);
   const std::uint64_t n_bits = (place & 0xffffffffU) * 32;
   if ((node.flags & kSetLeft) != 0) {
-    // Truncation towards zero makes -0.5 category 0; past int the upstream cast is undefined and we say "not in the set".
+    // Truncation towards zero makes -0.5 category 0; past int the upstream cast is undefined and we
+    // say "not in the set".
     if (x <= -1.0 || x >= 2147483648.0) {
       return false;
     }
@@ -248,7 +252,8 @@ void FlatForest::PredictBlock(const double* rows, std::size_t n_rows, double* ou
       std::array<const double*, kLanes> row;
       for (std::size_t lane = 0; lane < kLanes; ++lane) {
         at[lane] = roots_[tree];
-        // The last rows of an uneven block are walked more than once; their sums past n_rows are not read.
+        // The last rows of an uneven block are walked more than once; their sums past n_rows are
+        // not read.
         row[lane] = rows + std::min(first + lane, n_rows - 1) * n_features_;
       }
       for (std::uint32_t step = 0; step < depths_[tree]; ++step) {
@@ -287,9 +292,11 @@ void FlatForest::PredictAll(const double* rows, std::size_t n_rows, double* out)
 void FlatForest::Predict(const double* rows, std::size_t n_rows, double* out) const noexcept {
   const bool is_float = link_ == Link::kFloatSigmoid;
   if (has_special_) {
-    is_float ? PredictAll<true, float>(rows, n_rows, out) : PredictAll<true, double>(rows, n_rows, out);
+    is_float ? PredictAll<true, float>(rows, n_rows, out)
+             : PredictAll<true, double>(rows, n_rows, out);
   } else {
-    is_float ? PredictAll<false, float>(rows, n_rows, out) : PredictAll<false, double>(rows, n_rows, out);
+    is_float ? PredictAll<false, float>(rows, n_rows, out)
+             : PredictAll<false, double>(rows, n_rows, out);
   }
 }
 

@@ -20,10 +20,12 @@ TEST(RandomForest, MeanOfLeavesByHand) {
   const auto forest = MakeRandomForest(testing::SmallForest());
   ASSERT_TRUE(forest.ok()) << forest.error().ToString();
   EXPECT_EQ((*forest)->n_trees(), 2U);
-  // At the threshold a row goes left; missing a goes left, missing b right in the first tree and left in the second.
+  // At the threshold a row goes left; missing a goes left, missing b right in the first tree and
+  // left in the second.
   const std::vector<double> rows = {0.5, 0, 0.6, -1, 0.6, -0.9, 0.6, 3, kNan, 3, 0.6, kNan};
-  EXPECT_EQ(Scores(**forest, rows), (std::vector<double>{(0.125 + 0.5) / 2, (0.25 + 0.5) / 2, (1 + 0.5) / 2,
-                                                         (1 + 0.75) / 2, (0.125 + 0.75) / 2, (1 + 0.5) / 2}));
+  EXPECT_EQ(Scores(**forest, rows),
+            (std::vector<double>{(0.125 + 0.5) / 2, (0.25 + 0.5) / 2, (1 + 0.5) / 2, (1 + 0.75) / 2,
+                                 (0.125 + 0.75) / 2, (1 + 0.5) / 2}));
   EXPECT_EQ((*forest)->GainImportance(), (std::vector<double>{3.0, 1.5}));
   EXPECT_EQ((*forest)->SplitImportance(), (std::vector<double>{1.0, 2.0}));
 }
@@ -45,7 +47,8 @@ double SlowScore(const ForestData& data, const double* row) {
 }
 
 TEST(RandomForest, LargeForestsScoreAsTheDefinition) {
-  // More trees than one block of the engine's buffer, fewer than a group, and counts that are no multiple of 16.
+  // More trees than one block of the engine's buffer, fewer than a group, and counts that are no
+  // multiple of 16.
   for (const std::size_t n_trees : {1U, 15U, 16U, 17U, 500U, 2048U, 2049U, 5000U}) {
     const ForestData data = testing::RandomForestData(n_trees, 10, n_trees);
     const auto forest = MakeRandomForest(data);
@@ -86,11 +89,15 @@ TEST(RandomForest, BadTreesAreRefusedByName) {
             "random forest: tree 1, node 0: child 1 is reached twice");
   EXPECT_EQ(error_of([](ForestData& d) { d.trees[1].nodes[0].right = 9; }),
             "random forest: tree 1, node 0: child 9 of 3 nodes");
-  EXPECT_NE(error_of([](ForestData& d) { d.trees[0].nodes[2].left = 0; }).find("must come after"), std::string::npos);
+  EXPECT_NE(error_of([](ForestData& d) { d.trees[0].nodes[2].left = 0; }).find("must come after"),
+            std::string::npos);
   EXPECT_EQ(error_of([](ForestData& d) { d.trees[0].nodes[0].feature = 2; }),
             "random forest: tree 0, node 0: feature 2 of 2");
-  EXPECT_NE(error_of([](ForestData& d) { d.trees[0].nodes[1].value = 1.5; }).find("outside [0, 1]"), std::string::npos);
-  EXPECT_NE(error_of([](ForestData& d) { d.trees[0].nodes[0].threshold = kNan; }).find("not finite"), std::string::npos);
+  EXPECT_NE(error_of([](ForestData& d) { d.trees[0].nodes[1].value = 1.5; }).find("outside [0, 1]"),
+            std::string::npos);
+  EXPECT_NE(
+      error_of([](ForestData& d) { d.trees[0].nodes[0].threshold = kNan; }).find("not finite"),
+      std::string::npos);
 }
 
 TEST(LogisticRegression, ScoresByHand) {
@@ -120,7 +127,8 @@ TEST(LogisticRegression, BadDataIsRefusedByName) {
             "logistic regression: 2 values of mean for 3 features");
   EXPECT_EQ(error_of([](LogisticData& d) { d.weights[0] = kNan; }),
             "logistic regression: feature \"a\": weights is not finite");
-  EXPECT_EQ(error_of([](LogisticData& d) { d.intercept = kNan; }), "logistic regression: the intercept is not finite");
+  EXPECT_EQ(error_of([](LogisticData& d) { d.intercept = kNan; }),
+            "logistic regression: the intercept is not finite");
 }
 
 /// Native bytes of both kinds with the function that reads them.
@@ -131,22 +139,28 @@ struct Native {
 };
 
 std::vector<Native> Natives() {
-  return {{"forest_v1.forest", (*MakeRandomForest(testing::SmallForest()))->NativeBytes(), ParseRandomForest},
-          {"logistic_v1.logistic", (*MakeLogisticRegression(testing::SmallLogistic()))->NativeBytes(),
-           ParseLogisticRegression}};
+  return {
+      {"forest_v1.forest", (*MakeRandomForest(testing::SmallForest()))->NativeBytes(),
+       ParseRandomForest},
+      {"logistic_v1.logistic", (*MakeLogisticRegression(testing::SmallLogistic()))->NativeBytes(),
+       ParseLogisticRegression}};
 }
 
 TEST(NativeFormat, MatchesItsGoldenFile) {
   for (const Native& native : Natives()) {
-    const auto path = std::filesystem::path(MILLRACE_SOURCE_DIR) / "tests" / "golden" / "models" / native.name;
+    const auto path =
+        std::filesystem::path(MILLRACE_SOURCE_DIR) / "tests" / "golden" / "models" / native.name;
     if (std::getenv("MILLRACE_ACCEPT") != nullptr) {
       ASSERT_TRUE(base::WriteFileAtomic(path, native.bytes).ok());
     }
     const auto golden = base::ReadFile(path);
     ASSERT_TRUE(golden.ok()) << golden.error().ToString();
-    // A change of the bytes is a new format version: keep the old file and its reader, and add a file beside it.
-    EXPECT_EQ(base::Sha256Hex(*golden), base::Sha256Hex(native.bytes)) 
-        << path << "; accept: MILLRACE_ACCEPT=1 models_test --gtest_filter=NativeFormat.MatchesItsGoldenFile";
+    // A change of the bytes is a new format version: keep the old file and its reader, and add a
+    // file beside it.
+    EXPECT_EQ(base::Sha256Hex(*golden), base::Sha256Hex(native.bytes))
+        << path
+        << "; accept: MILLRACE_ACCEPT=1 models_test "
+           "--gtest_filter=NativeFormat.MatchesItsGoldenFile";
     const auto read = native.parse(*golden);
     ASSERT_TRUE(read.ok()) << read.error().ToString();
     EXPECT_EQ((*read)->NativeBytes(), *golden);
@@ -156,7 +170,8 @@ TEST(NativeFormat, MatchesItsGoldenFile) {
 TEST(NativeFormat, EveryTruncationAndEveryChangedByteIsAnError) {
   for (const Native& native : Natives()) {
     for (std::size_t size = 0; size < native.bytes.size(); ++size) {
-      ASSERT_FALSE(native.parse(std::string_view(native.bytes).substr(0, size)).ok()) << native.name << " " << size;
+      ASSERT_FALSE(native.parse(std::string_view(native.bytes).substr(0, size)).ok())
+          << native.name << " " << size;
       std::string changed = native.bytes;
       changed[size] = static_cast<char>(changed[size] ^ 0x10);
       ASSERT_FALSE(native.parse(changed).ok()) << native.name << " " << size;
@@ -172,13 +187,15 @@ TEST(NativeFormat, ANewerVersionIsRefusedWithBothNumbers) {
     const auto read = native.parse(newer);
     ASSERT_FALSE(read.ok());
     EXPECT_EQ(read.error().code(), ErrorCode::kUnimplemented);
-    EXPECT_NE(read.error().message().find("format version 2, this program reads 1 to 1"), std::string::npos);
+    EXPECT_NE(read.error().message().find("format version 2, this program reads 1 to 1"),
+              std::string::npos);
   }
 }
 
 TEST(NativeFormat, OtherFilesAreNoModels) {
   EXPECT_EQ(ParseRandomForest("tree\nversion=v4\n").error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(ParseLogisticRegression(Natives()[0].bytes).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(ParseLogisticRegression(Natives()[0].bytes).error().code(),
+            ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

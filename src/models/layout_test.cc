@@ -2,7 +2,6 @@
 // Signatures, ONNX Runtime's slots, ONNX export and model directories.
 #include <filesystem>
 #include <fstream>
-
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -20,13 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::shared_ptr<const Estimator> Forest() { return MakeRandomForest(testing::RandomForestData(60, 5, 1)).value(); }
+std::shared_ptr<const Estimator> Forest() {
+  return MakeRandomForest(testing::RandomForestData(60, 5, 1)).value();
+}
 
 /// A folder that goes away with the test.
 class Folder {
  public:
-  Folder() : path_(fs::temp_directory_path() / ("millrace_models_" + std::to_string(::getpid()) + "_" +
-                                               std::to_string(next_++))) {
+  Folder()
+      : path_(fs::temp_directory_path() /
+              ("millrace_models_" + std::to_string(::getpid()) + "_" + std::to_string(next_++))) {
     fs::create_directories(path_);
   }
   ~Folder() { fs::remove_all(path_); }
@@ -72,7 +74,10 @@ TEST(Signature, JsonReadsBack) {
   const auto again = ColumnsFromJson(text, "test");
   ASSERT_TRUE(again.ok()) << again.error().ToString();
   EXPECT_EQ(*again, columns);
-  EXPECT_FALSE(ColumnsFromJson(R"([{"type":"tensor","tensor-spec":{"dtype":"float64","shape":[-1,2]}}])", "test").ok());
+  EXPECT_FALSE(
+      ColumnsFromJson(R"([{"type":"tensor","tensor-spec":{"dtype":"float64","shape":[-1,2]}}])",
+                      "test")
+          .ok());
   EXPECT_FALSE(ColumnsFromJson(R"([{"type":"datetime","name":"t"}])", "test").ok());
   EXPECT_FALSE(ColumnsFromJson(R"({"a":1})", "test").ok());
   EXPECT_FALSE(ColumnsFromJson("[1", "test").ok());
@@ -95,7 +100,8 @@ TEST(Model, ChecksItsSignature) {
 }
 
 TEST(OnnxRuntime, EachSlotAnswersAsDeclared) {
-  // Loading, reading the ports and running call every slot that is declared; a wrong number would crash or answer nonsense.
+  // Loading, reading the ports and running call every slot that is declared; a wrong number would
+  // crash or answer nonsense.
   EXPECT_EQ(internal::OnnxRuntimeVersion(), "1.32.0");
   const auto forest = MakeRandomForest(testing::SmallForest()).value();
   Signature signature = DoubleSignature(forest->feature_names());
@@ -124,7 +130,8 @@ TEST(OnnxRuntime, FailuresCarryItsWords) {
   ASSERT_FALSE(broken.ok());
   EXPECT_NE(broken.error().message().find("ONNX Runtime: "), std::string::npos);
   const auto forest = MakeRandomForest(testing::SmallForest()).value();
-  const auto session = internal::OnnxSession::Load(forest->OnnxBytes(DoubleSignature({"a", "b"})).value()).value();
+  const auto session =
+      internal::OnnxSession::Load(forest->OnnxBytes(DoubleSignature({"a", "b"})).value()).value();
   EXPECT_FALSE(session.RunColumns(std::vector<double>{1, 2, 3}, 1).ok());
 }
 
@@ -147,7 +154,8 @@ TEST(OnnxExport, ForestDecidesAsTheEngine) {
   const std::string bytes = forest->OnnxBytes(DoubleSignature(forest->feature_names())).value();
   const auto difference = OnnxDifference(*forest, bytes, rows);
   ASSERT_TRUE(difference.ok()) << difference.error().ToString();
-  // One row that took another side of one split would differ by about 1/200; this is float32 rounding of the sum.
+  // One row that took another side of one split would differ by about 1/200; this is float32
+  // rounding of the sum.
   EXPECT_LE(*difference, 3e-7);
   EXPECT_GT(*difference, 0.0);
   EXPECT_EQ(bytes, forest->OnnxBytes(DoubleSignature(forest->feature_names())).value());
@@ -162,7 +170,12 @@ TEST(OnnxExport, LogisticRegressionImputesInside) {
 }
 
 TEST(OnnxExport, OneColumnIsAMatrix) {
-  LogisticData data = {.feature_names = {"a"}, .impute = {0}, .mean = {1}, .scale = {2}, .weights = {3}, .intercept = 0};
+  LogisticData data = {.feature_names = {"a"},
+                       .impute = {0},
+                       .mean = {1},
+                       .scale = {2},
+                       .weights = {3},
+                       .intercept = 0};
   const auto model = MakeLogisticRegression(data).value();
   const std::string bytes = model->OnnxBytes(DoubleSignature({"a"})).value();
   const auto session = internal::OnnxSession::Load(bytes);
@@ -176,8 +189,9 @@ TEST(OnnxExport, ADifferenceIsSeen) {
   LogisticData changed = testing::SmallLogistic();
   changed.impute[1] = 3.0;
   const auto other = MakeLogisticRegression(changed).value();
-  const auto difference = OnnxDifference(*model, other->OnnxBytes(DoubleSignature(other->feature_names())).value(),
-                                         testing::RandomRows(500, 3, 8));
+  const auto difference =
+      OnnxDifference(*model, other->OnnxBytes(DoubleSignature(other->feature_names())).value(),
+                     testing::RandomRows(500, 3, 8));
   ASSERT_TRUE(difference.ok());
   EXPECT_GT(*difference, 1e-3);
 }
@@ -189,8 +203,9 @@ TEST(ModelDirectory, ReadsBackBitForBit) {
   const fs::path dir = folder.path() / "deep" / "model";
   const auto saved = SaveModel(model, dir, Info(rows));
   ASSERT_TRUE(saved.ok()) << saved.error().ToString();
-  for (const char* name : {"MLmodel", "model.onnx", "model.forest", "requirements.txt", "conda.yaml", "python_env.yaml",
-                           "input_example.json", "serving_input_example.json", "millrace.json"}) {
+  for (const char* name :
+       {"MLmodel", "model.onnx", "model.forest", "requirements.txt", "conda.yaml",
+        "python_env.yaml", "input_example.json", "serving_input_example.json", "millrace.json"}) {
     EXPECT_TRUE(fs::is_regular_file(dir / name)) << name;
   }
   const auto loaded = LoadModel(dir);
@@ -212,7 +227,8 @@ TEST(ModelDirectory, OnlyMLmodelKnowsIdsAndTimes) {
   ASSERT_TRUE(SaveModel(SomeModel(), folder.path() / "b", later).ok());
   for (const auto& entry : fs::directory_iterator(folder.path() / "a")) {
     const auto name = entry.path().filename();
-    const bool is_same = *base::ReadFile(entry.path()) == *base::ReadFile(folder.path() / "b" / name);
+    const bool is_same =
+        *base::ReadFile(entry.path()) == *base::ReadFile(folder.path() / "b" / name);
     EXPECT_EQ(is_same, name != "MLmodel") << name;
   }
 }
@@ -245,12 +261,14 @@ TEST(ModelDirectory, MissingAndDamagedFilesAreNamed) {
     const auto missing = LoadModel(dir);
     ASSERT_FALSE(missing.ok()) << name;
     EXPECT_EQ(missing.error().code(), ErrorCode::kNotFound) << name;
-    EXPECT_NE(missing.error().ToString().find(name), std::string::npos) << missing.error().ToString();
+    EXPECT_NE(missing.error().ToString().find(name), std::string::npos)
+        << missing.error().ToString();
     for (const std::size_t size : {std::size_t{0}, bytes.size() / 2}) {
       std::ofstream(dir / name, std::ios::binary) << bytes.substr(0, size);
       const auto truncated = LoadModel(dir);
       ASSERT_FALSE(truncated.ok()) << name << " " << size;
-      EXPECT_NE(truncated.error().ToString().find(name), std::string::npos) << truncated.error().ToString();
+      EXPECT_NE(truncated.error().ToString().find(name), std::string::npos)
+          << truncated.error().ToString();
     }
   }
 }
@@ -273,7 +291,8 @@ TEST(ModelDirectory, ANewerVersionIsRefused) {
 TEST(ModelDirectory, SampleRowsMustFit) {
   const Folder folder;
   const std::vector<double> rows(7, 0.0);
-  EXPECT_EQ(SaveModel(SomeModel(), folder.path() / "model", Info(rows)).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(SaveModel(SomeModel(), folder.path() / "model", Info(rows)).error().code(),
+            ErrorCode::kInvalidArgument);
   EXPECT_FALSE(fs::exists(folder.path() / "model"));
 }
 

@@ -38,7 +38,8 @@ Error Damaged(const Block& block, const std::string& message) {
 }
 
 Error Unsupported(const std::string& message) {
-  return base::Unimplemented(std::string(kWhat) + ": " + message + "; scoring it would differ from LightGBM");
+  return base::Unimplemented(std::string(kWhat) + ": " + message +
+                             "; scoring it would differ from LightGBM");
 }
 
 std::string_view NextLine(std::string_view& rest) {
@@ -68,7 +69,8 @@ Result<T> ParseNumber(const Block& block, std::string_view key, std::string_view
   T value{};
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   if (error != std::errc() || end != word.data() + word.size()) {
-    return Damaged(block, "\"" + std::string(key) + "\" holds \"" + std::string(word) + "\", not a number");
+    return Damaged(
+        block, "\"" + std::string(key) + "\" holds \"" + std::string(word) + "\", not a number");
   }
   return value;
 }
@@ -92,8 +94,8 @@ Result<std::vector<T>> Numbers(const Block& block, std::string_view key, std::si
   MILL_ASSIGN_OR_RETURN(const std::string_view text, Text(block, key));
   const std::vector<std::string_view> words = SplitWords(text);
   if (words.size() != size) {
-    return Damaged(block, "\"" + std::string(key) + "\" holds " + std::to_string(words.size()) + " values, not " +
-                              std::to_string(size));
+    return Damaged(block, "\"" + std::string(key) + "\" holds " + std::to_string(words.size()) +
+                              " values, not " + std::to_string(size));
   }
   std::vector<T> values;
   values.reserve(size);
@@ -105,26 +107,29 @@ Result<std::vector<T>> Numbers(const Block& block, std::string_view key, std::si
 }
 
 /// Category sets of one tree go behind those of the trees before it.
-Result<void> AddCategories(const Block& block, std::size_t n_sets, Tree& tree, std::vector<std::uint32_t>& bits) {
+Result<void> AddCategories(const Block& block, std::size_t n_sets, Tree& tree,
+                           std::vector<std::uint32_t>& bits) {
   if (n_sets == 0) {
     return {};
   }
-  MILL_ASSIGN_OR_RETURN(const auto bounds, Numbers<std::uint32_t>(block, "cat_boundaries", n_sets + 1));
+  MILL_ASSIGN_OR_RETURN(const auto bounds,
+                        Numbers<std::uint32_t>(block, "cat_boundaries", n_sets + 1));
   for (std::size_t i = 0; i < n_sets; ++i) {
     if (bounds[i] > bounds[i + 1]) {
       return Damaged(block, "\"cat_boundaries\" falls from " + std::to_string(bounds[i]) + " to " +
                                 std::to_string(bounds[i + 1]));
     }
   }
-  MILL_ASSIGN_OR_RETURN(const auto words, Numbers<std::uint32_t>(block, "cat_threshold", bounds.back()));
+  MILL_ASSIGN_OR_RETURN(const auto words,
+                        Numbers<std::uint32_t>(block, "cat_threshold", bounds.back()));
   for (TreeNode& node : tree) {
     if (!node.is_categorical) {
       continue;
     }
     // The threshold of a categorical node is the number of its set.
     if (!(node.threshold >= 0.0 && node.threshold < static_cast<double>(n_sets))) {
-      return Damaged(block, "a categorical split names set " + std::to_string(node.threshold) + " of " +
-                                std::to_string(n_sets));
+      return Damaged(block, "a categorical split names set " + std::to_string(node.threshold) +
+                                " of " + std::to_string(n_sets));
     }
     const auto set = static_cast<std::size_t>(node.threshold);
     node.category_begin = static_cast<std::uint32_t>(bits.size() + bounds[set]);
@@ -134,7 +139,8 @@ Result<void> AddCategories(const Block& block, std::size_t n_sets, Tree& tree, s
   return {};
 }
 
-/// Inner nodes keep their numbers; leaf k becomes node n_inner + k. Children written as -1 - k name leaf k.
+/// Inner nodes keep their numbers; leaf k becomes node n_inner + k. Children written as -1 - k name
+/// leaf k.
 Result<Tree> ParseTree(const Block& block, std::vector<std::uint32_t>& bits) {
   if (block.values.contains("is_linear")) {
     MILL_ASSIGN_OR_RETURN(const int is_linear, Number<int>(block, "is_linear"));
@@ -156,7 +162,8 @@ Result<Tree> ParseTree(const Block& block, std::vector<std::uint32_t>& bits) {
     return tree;
   }
   MILL_ASSIGN_OR_RETURN(const auto n_sets, Number<std::uint32_t>(block, "num_cat"));
-  MILL_ASSIGN_OR_RETURN(const auto features, Numbers<std::int32_t>(block, "split_feature", n_inner));
+  MILL_ASSIGN_OR_RETURN(const auto features,
+                        Numbers<std::int32_t>(block, "split_feature", n_inner));
   MILL_ASSIGN_OR_RETURN(const auto gains, Numbers<double>(block, "split_gain", n_inner));
   MILL_ASSIGN_OR_RETURN(const auto thresholds, Numbers<double>(block, "threshold", n_inner));
   MILL_ASSIGN_OR_RETURN(const auto types, Numbers<int>(block, "decision_type", n_inner));
@@ -168,8 +175,9 @@ Result<Tree> ParseTree(const Block& block, std::vector<std::uint32_t>& bits) {
   for (std::size_t i = 0; i < n_inner; ++i) {
     const int missing = types[i] >> 2 & 3;
     if (features[i] < 0 || missing > 2) {
-      return Damaged(block, "node " + std::to_string(i) + " has feature " + std::to_string(features[i]) +
-                                " and decision_type " + std::to_string(types[i]));
+      return Damaged(block, "node " + std::to_string(i) + " has feature " +
+                                std::to_string(features[i]) + " and decision_type " +
+                                std::to_string(types[i]));
     }
     tree[i] = {.feature = features[i],
                .left = position(lefts[i]),
@@ -196,13 +204,15 @@ Result<double> ParseObjective(const Block& header) {
     return 1.0;
   }
   if (words.empty() || words[0] != "binary") {
-    return Unsupported("objective \"" + std::string(found->second) + "\" (wanted: binary or cross_entropy)");
+    return Unsupported("objective \"" + std::string(found->second) +
+                       "\" (wanted: binary or cross_entropy)");
   }
   double slope = 1.0;
   for (const std::string_view word : words) {
     constexpr std::string_view kKey = "sigmoid:";
     if (word.starts_with(kKey)) {
-      MILL_ASSIGN_OR_RETURN(slope, ParseNumber<double>(header, "objective", word.substr(kKey.size())));
+      MILL_ASSIGN_OR_RETURN(slope,
+                            ParseNumber<double>(header, "objective", word.substr(kKey.size())));
     }
   }
   return slope;
@@ -237,8 +247,8 @@ Result<void> ParseHeader(const Block& header, std::size_t n_trees, TreeEnsemble&
   MILL_ASSIGN_OR_RETURN(const int n_classes, Number<int>(header, "num_class"));
   MILL_ASSIGN_OR_RETURN(const int per_iteration, Number<int>(header, "num_tree_per_iteration"));
   if (n_classes != 1 || per_iteration != 1) {
-    return Unsupported("it has " + std::to_string(n_classes) + " classes and " + std::to_string(per_iteration) +
-                       " trees per iteration (wanted: 1 and 1)");
+    return Unsupported("it has " + std::to_string(n_classes) + " classes and " +
+                       std::to_string(per_iteration) + " trees per iteration (wanted: 1 and 1)");
   }
   MILL_ASSIGN_OR_RETURN(const auto last_feature, Number<std::uint32_t>(header, "max_feature_idx"));
   MILL_ASSIGN_OR_RETURN(const std::string_view names, Text(header, "feature_names"));
@@ -246,13 +256,14 @@ Result<void> ParseHeader(const Block& header, std::size_t n_trees, TreeEnsemble&
     ensemble.feature_names.emplace_back(name);
   }
   if (ensemble.feature_names.size() != std::size_t{last_feature} + 1) {
-    return Damaged(header, "\"feature_names\" holds " + std::to_string(ensemble.feature_names.size()) +
+    return Damaged(header, "\"feature_names\" holds " +
+                               std::to_string(ensemble.feature_names.size()) +
                                " names, but max_feature_idx is " + std::to_string(last_feature));
   }
   MILL_ASSIGN_OR_RETURN(const std::string_view sizes, Text(header, "tree_sizes"));
   if (SplitWords(sizes).size() != n_trees) {
-    return Damaged(header, "\"tree_sizes\" speaks of " + std::to_string(SplitWords(sizes).size()) + " trees, " +
-                               std::to_string(n_trees) + " are there");
+    return Damaged(header, "\"tree_sizes\" speaks of " + std::to_string(SplitWords(sizes).size()) +
+                               " trees, " + std::to_string(n_trees) + " are there");
   }
   MILL_ASSIGN_OR_RETURN(ensemble.slope, ParseObjective(header));
   if (header.values.contains("average_output")) {

@@ -18,9 +18,11 @@ using testing::TrainingRows;
 class Trained {
  public:
   Trained(const TrainingRows& rows, const std::string& parameters, int n_iterations) : rows_(rows) {
-    const std::string all = "verbosity=-1 num_threads=1 deterministic=true min_data_in_leaf=5 " + parameters;
-    Check(LGBM_DatasetCreateFromMat(rows.values.data(), C_API_DTYPE_FLOAT64, static_cast<int>(rows.n_rows()),
-                                    static_cast<int>(rows.n_features), 1, all.c_str(), nullptr, &data_));
+    const std::string all =
+        "verbosity=-1 num_threads=1 deterministic=true min_data_in_leaf=5 " + parameters;
+    Check(LGBM_DatasetCreateFromMat(
+        rows.values.data(), C_API_DTYPE_FLOAT64, static_cast<int>(rows.n_rows()),
+        static_cast<int>(rows.n_features), 1, all.c_str(), nullptr, &data_));
     Check(LGBM_DatasetSetField(data_, "label", rows.labels.data(), static_cast<int>(rows.n_rows()),
                                C_API_DTYPE_FLOAT32));
     Check(LGBM_BoosterCreate(data_, all.c_str(), &booster_));
@@ -40,7 +42,8 @@ class Trained {
     std::string text(1 << 24, '\0');
     std::int64_t size = 0;
     Check(LGBM_BoosterSaveModelToString(booster_, 0, -1, C_API_FEATURE_IMPORTANCE_GAIN,
-                                        static_cast<std::int64_t>(text.size()), &size, text.data()));
+                                        static_cast<std::int64_t>(text.size()), &size,
+                                        text.data()));
     text.resize(static_cast<std::size_t>(size) - 1);
     return text;
   }
@@ -49,9 +52,10 @@ class Trained {
     const std::size_t n_rows = rows.size() / rows_.n_features;
     std::vector<double> scores(n_rows);
     std::int64_t size = 0;
-    Check(LGBM_BoosterPredictForMat(booster_, rows.data(), C_API_DTYPE_FLOAT64, static_cast<int>(n_rows),
-                                    static_cast<int>(rows_.n_features), 1, C_API_PREDICT_NORMAL, 0, -1,
-                                    "num_threads=1", &size, scores.data()));
+    Check(LGBM_BoosterPredictForMat(booster_, rows.data(), C_API_DTYPE_FLOAT64,
+                                    static_cast<int>(n_rows), static_cast<int>(rows_.n_features), 1,
+                                    C_API_PREDICT_NORMAL, 0, -1, "num_threads=1", &size,
+                                    scores.data()));
     EXPECT_EQ(static_cast<std::size_t>(size), n_rows);
     return scores;
   }
@@ -85,7 +89,8 @@ std::vector<double> LineNumbers(const std::string& text, const std::string& key)
   return numbers;
 }
 
-/// Splits that are not categorical; a categorical one stands in the file with the number of its set.
+/// Splits that are not categorical; a categorical one stands in the file with the number of its
+/// set.
 std::vector<testing::Split> Splits(const std::string& text) {
   const auto features = LineNumbers(text, "split_feature");
   const auto thresholds = LineNumbers(text, "threshold");
@@ -116,8 +121,10 @@ TEST_P(LightGbmParity, ScoresHaveLightGbmsBits) {
   const std::vector<testing::Split> splits = Splits(text);
   ASSERT_GT(splits.size(), 100U);
   // Beyond int a category's cast is undefined in LightGBM, so categorical columns stop there.
-  const bool has_categories = text.find("\nnum_cat=0") == std::string::npos || LineNumbers(text, "cat_threshold").size() > 0;
-  const auto edge = testing::EdgeRows(rows, splits, has_categories ? 2147483647.0 : 1e300, !has_categories);
+  const bool has_categories = text.find("\nnum_cat=0") == std::string::npos ||
+                              LineNumbers(text, "cat_threshold").size() > 0;
+  const auto edge =
+      testing::EdgeRows(rows, splits, has_categories ? 2147483647.0 : 1e300, !has_categories);
   const auto engine = (*estimator)->MakeEngine();
   testing::ExpectSameBits(testing::PredictEveryWay(*engine, edge), trained.Predict(edge));
   EXPECT_EQ((*estimator)->NativeBytes(), text);
@@ -125,18 +132,20 @@ TEST_P(LightGbmParity, ScoresHaveLightGbmsBits) {
 
 INSTANTIATE_TEST_SUITE_P(
     Options, LightGbmParity,
-    ::testing::Values(Case{"MissingValues", "objective=binary"},
-                      Case{"ZeroAsMissing", "objective=binary zero_as_missing=true"},
-                      Case{"NoMissingHandling", "objective=binary use_missing=false"},
-                      Case{"Categories", "objective=binary categorical_feature=5 max_cat_to_onehot=4 min_data_per_group=5"},
-                      Case{"CategoriesOneHot", "objective=binary categorical_feature=5 max_cat_to_onehot=100"},
-                      Case{"CategoriesZeroAsMissing",
-                           "objective=binary categorical_feature=5 zero_as_missing=true min_data_per_group=5"},
-                      Case{"RandomForest", "objective=binary boosting=rf bagging_freq=1 bagging_fraction=0.6"},
-                      Case{"Dart", "objective=binary boosting=dart"},
-                      Case{"Sigmoid2", "objective=binary sigmoid=2.5"},
-                      Case{"CrossEntropy", "objective=cross_entropy"},
-                      Case{"DeepTrees", "objective=binary num_leaves=255 min_data_in_leaf=1"}),
+    ::testing::Values(
+        Case{"MissingValues", "objective=binary"},
+        Case{"ZeroAsMissing", "objective=binary zero_as_missing=true"},
+        Case{"NoMissingHandling", "objective=binary use_missing=false"},
+        Case{"Categories",
+             "objective=binary categorical_feature=5 max_cat_to_onehot=4 min_data_per_group=5"},
+        Case{"CategoriesOneHot", "objective=binary categorical_feature=5 max_cat_to_onehot=100"},
+        Case{"CategoriesZeroAsMissing",
+             "objective=binary categorical_feature=5 zero_as_missing=true min_data_per_group=5"},
+        Case{"RandomForest", "objective=binary boosting=rf bagging_freq=1 bagging_fraction=0.6"},
+        Case{"Dart", "objective=binary boosting=dart"},
+        Case{"Sigmoid2", "objective=binary sigmoid=2.5"},
+        Case{"CrossEntropy", "objective=cross_entropy"},
+        Case{"DeepTrees", "objective=binary num_leaves=255 min_data_in_leaf=1"}),
     [](const auto& case_info) { return std::string(case_info.param.name); });
 
 TEST(LightGbmEstimator, ImportanceIsLightGbmsOwn) {
@@ -172,7 +181,8 @@ TEST(LightGbmParser, RefusesWhatWouldScoreDifferently) {
     const auto estimator = ParseLightGbm(trained.Text());
     ASSERT_FALSE(estimator.ok()) << parameters;
     EXPECT_EQ(estimator.error().code(), ErrorCode::kUnimplemented) << parameters;
-    EXPECT_NE(estimator.error().message().find(reason), std::string::npos) << estimator.error().ToString();
+    EXPECT_NE(estimator.error().message().find(reason), std::string::npos)
+        << estimator.error().ToString();
   }
 }
 
@@ -200,7 +210,8 @@ TEST(LightGbmParser, ADamagedTreeIsNamed) {
   };
   EXPECT_NE(changed("left_child=", "left_child=99 ").find("tree 2"), std::string::npos);
   EXPECT_NE(changed("threshold=", "threshold=x").find("not a number"), std::string::npos);
-  EXPECT_NE(changed("leaf_value=", "leaf_valu=").find("\"leaf_value=\" is missing"), std::string::npos);
+  EXPECT_NE(changed("leaf_value=", "leaf_valu=").find("\"leaf_value=\" is missing"),
+            std::string::npos);
   EXPECT_NE(changed("num_leaves=4", "num_leaves=5").find("values, not"), std::string::npos);
 }
 

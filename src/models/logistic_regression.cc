@@ -81,7 +81,9 @@ class LogisticEstimator final : public Estimator {
     return writer.Finish(kMagic, kVersion);
   }
   std::string NativeFileName() const override { return "model.logistic"; }
-  std::unique_ptr<Engine> MakeEngine() const override { return std::make_unique<LogisticEngine>(data_); }
+  std::unique_ptr<Engine> MakeEngine() const override {
+    return std::make_unique<LogisticEngine>(data_);
+  }
   Result<std::string> OnnxBytes(const Signature& signature) const override {
     MILL_RETURN_IF_ERROR(CheckSignature(signature, data_.feature_names));
     return internal::LogisticToOnnx(data_, signature);
@@ -91,9 +93,12 @@ class LogisticEstimator final : public Estimator {
   LogisticData data_;
 };
 
-Error Bad(const std::string& message) { return base::InvalidArgument(std::string(kWhat) + ": " + message); }
+Error Bad(const std::string& message) {
+  return base::InvalidArgument(std::string(kWhat) + ": " + message);
+}
 
-Result<void> CheckList(const LogisticData& data, const std::vector<double>& values, const char* name) {
+Result<void> CheckList(const LogisticData& data, const std::vector<double>& values,
+                       const char* name) {
   if (values.size() != data.feature_names.size()) {
     return Bad(std::to_string(values.size()) + " values of " + name + " for " +
                std::to_string(data.feature_names.size()) + " features");
@@ -118,8 +123,8 @@ Result<std::shared_ptr<const Estimator>> MakeLogisticRegression(LogisticData dat
   MILL_RETURN_IF_ERROR(CheckList(data, data.weights, "weights"));
   for (std::size_t j = 0; j < data.scale.size(); ++j) {
     if (data.scale[j] <= 0.0) {
-      return Bad("feature \"" + data.feature_names[j] + "\": scale " + std::to_string(data.scale[j]) +
-                 " is not positive");
+      return Bad("feature \"" + data.feature_names[j] + "\": scale " +
+                 std::to_string(data.scale[j]) + " is not positive");
     }
   }
   if (!std::isfinite(data.intercept)) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model as a directory in MLflow's layout, which the mlflow package loads and so do we (docs/formats/model_directory.md).
+// A model as a directory in MLflow's layout, which the mlflow package loads and so do we
+// (docs/formats/model_directory.md).
 #pragma once
 
 #include <cstddef>
@@ -28,30 +29,34 @@ struct SaveInfo {
   /// "m-" and 32 hex digits.
   std::string model_id;
   Timestamp time;
-  /// Rows of real data, row-major with the model's features, NaN for missing: the first five become the input example, and
-  /// all of them are scored by ONNX Runtime and by the native engine where model.onnx is written. May be empty.
+  /// Rows of real data, row-major with the model's features, NaN for missing: the first five become
+  /// the input example, and all of them are scored by ONNX Runtime and by the native engine where
+  /// model.onnx is written. May be empty.
   std::span<const double> sample_rows;
 };
 
 /// The largest difference between the native engine and ONNX Runtime on these rows; 0 for no rows.
 ///
 /// @param onnx_bytes  what `estimator.OnnxBytes` gave.
-/// @param rows        row-major with the estimator's features; kInvalidArgument if no whole number of rows.
-/// kDataLoss with ONNX Runtime's words where it refuses the model.
-Result<double> OnnxDifference(const Estimator& estimator, std::string_view onnx_bytes, std::span<const double> rows);
+/// @param rows        row-major with the estimator's features; kInvalidArgument if no whole number
+/// of rows. kDataLoss with ONNX Runtime's words where it refuses the model.
+Result<double> OnnxDifference(const Estimator& estimator, std::string_view onnx_bytes,
+                              std::span<const double> rows);
 
-/// Writes the directory: MLmodel, the native file, model.onnx where the estimator has an ONNX form, requirements.txt,
-/// conda.yaml, python_env.yaml, input_example.json, serving_input_example.json, millrace.json. It appears whole or not at all and takes
-/// the place of an older one.
+/// Writes the directory: MLmodel, the native file, model.onnx where the estimator has an ONNX form,
+/// requirements.txt, conda.yaml, python_env.yaml, input_example.json, serving_input_example.json,
+/// millrace.json. It appears whole or not at all and takes the place of an older one.
 ///
-/// Flavours: LightGBM and XGBoost files in MLflow's own, which handle missing values themselves; forest and logistic
-/// regression as onnx, preprocessing inside, with the native file beside it.
-/// @return - kFailedPrecondition if ONNX Runtime and the native engine differ by more than kOnnxTolerance on `sample_rows`.
+/// Flavours: LightGBM and XGBoost files in MLflow's own, which handle missing values themselves;
+/// forest and logistic regression as onnx, preprocessing inside, with the native file beside it.
+/// @return - kFailedPrecondition if ONNX Runtime and the native engine differ by more than
+/// kOnnxTolerance on `sample_rows`.
 ///         - kInvalidArgument if `sample_rows` is not a whole number of rows.
 Result<void> SaveModel(const Model& model, const std::filesystem::path& dir, const SaveInfo& info);
 
 /// Reads what SaveModel wrote; scores bit for bit as the saved model.
-/// @return - kNotFound if the directory, MLmodel, millrace.json or the native file is missing (names it).
+/// @return - kNotFound if the directory, MLmodel, millrace.json or the native file is missing
+/// (names it).
 ///         - kDataLoss if the native file's hash is not the recorded one.
 ///         - kUnimplemented if a newer Millrace wrote it.
 Result<Model> LoadModel(const std::filesystem::path& dir);

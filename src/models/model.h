@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Estimator: what was trained. Model: an estimator with its signature and where it comes from. Both immutable.
+// Estimator: what was trained. Model: an estimator with its signature and where it comes from. Both
+// immutable.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ class Estimator {
  public:
   virtual ~Estimator() = default;
 
-  /// "lightgbm", "xgboost", "random_forest" or "logistic_regression"; reaches disk in millrace.json.
+  /// "lightgbm", "xgboost", "random_forest" or "logistic_regression"; reaches disk in
+  /// millrace.json.
   virtual std::string_view kind() const = 0;
   /// Names of the features in the order of an engine's row; never empty.
   virtual const std::vector<std::string>& feature_names() const = 0;
@@ -30,8 +32,8 @@ class Estimator {
   /// Number of trees; 0 where there are none.
   virtual std::size_t n_trees() const { return 0; }
 
-  /// One value per feature, >= 0: total gain of the splits on it; for a linear model the absolute weight of the standardised
-  /// feature.
+  /// One value per feature, >= 0: total gain of the splits on it; for a linear model the absolute
+  /// weight of the standardised feature.
   virtual std::vector<double> GainImportance() const = 0;
   /// One value per feature: number of splits on it; for a linear model 1 where the weight is not 0.
   virtual std::vector<double> SplitImportance() const = 0;
@@ -44,15 +46,16 @@ class Estimator {
   /// A new engine, independent of this object's lifetime.
   virtual std::unique_ptr<Engine> MakeEngine() const = 0;
 
-  /// The whole pipeline, preprocessing included, as ONNX: one input of shape [n] per column of the signature (double or
-  /// int64 by its type; of shape [n, 1] if there is only one column, as mlflow feeds it), one output `probability`
-  /// (double, [n, 1]). Deterministic.
+  /// The whole pipeline, preprocessing included, as ONNX: one input of shape [n] per column of the
+  /// signature (double or int64 by its type; of shape [n, 1] if there is only one column, as mlflow
+  /// feeds it), one output `probability` (double, [n, 1]). Deterministic.
   /// @return - kInvalidArgument if the signature's inputs are not this estimator's features.
   ///         - kUnimplemented where a construct has no ONNX form (says which).
   virtual Result<std::string> OnnxBytes(const Signature& signature) const = 0;
 };
 
-/// Where a model comes from. Holds no ids and no times, so that it is the same for the same training.
+/// Where a model comes from. Holds no ids and no times, so that it is the same for the same
+/// training.
 struct ModelMetadata {
   ContentHash training_set_hash;
   /// Feature view to the hash of its plan: the values that the model was trained on.
@@ -70,8 +73,10 @@ struct ModelMetadata {
 /// An estimator that knows its columns and its origin. Immutable; cheap to copy.
 class Model {
  public:
-  /// kInvalidArgument if the signature's inputs are not the estimator's features, in their order, or one is a string.
-  static Result<Model> Make(Signature signature, std::shared_ptr<const Estimator> estimator, ModelMetadata metadata);
+  /// kInvalidArgument if the signature's inputs are not the estimator's features, in their order,
+  /// or one is a string.
+  static Result<Model> Make(Signature signature, std::shared_ptr<const Estimator> estimator,
+                            ModelMetadata metadata);
 
   const Signature& signature() const { return signature_; }
   const std::shared_ptr<const Estimator>& estimator() const { return estimator_; }
@@ -79,7 +84,9 @@ class Model {
 
  private:
   Model(Signature signature, std::shared_ptr<const Estimator> estimator, ModelMetadata metadata)
-      : signature_(std::move(signature)), estimator_(std::move(estimator)), metadata_(std::move(metadata)) {}
+      : signature_(std::move(signature)),
+        estimator_(std::move(estimator)),
+        metadata_(std::move(metadata)) {}
 
   Signature signature_;
   std::shared_ptr<const Estimator> estimator_;
@@ -89,7 +96,9 @@ class Model {
 /// A signature of required double columns with these names.
 Signature DoubleSignature(const std::vector<std::string>& names);
 
-/// Checks that the inputs are exactly these features in this order and hold numbers; kInvalidArgument names the first difference.
-Result<void> CheckSignature(const Signature& signature, const std::vector<std::string>& feature_names);
+/// Checks that the inputs are exactly these features in this order and hold numbers;
+/// kInvalidArgument names the first difference.
+Result<void> CheckSignature(const Signature& signature,
+                            const std::vector<std::string>& feature_names);
 
 }  // namespace millrace::models

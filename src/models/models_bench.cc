@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scoring 500 trees of 31 leaves over 28 features: our engine against LightGBM's C API, one row at a time and in blocks.
+// Scoring 500 trees of 31 leaves over 28 features: our engine against LightGBM's C API, one row at
+// a time and in blocks.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -42,11 +43,14 @@ struct Fixture {
       }
       labels.push_back(score + rng.Normal() > 0 ? 1.0f : 0.0f);
     }
-    const char* parameters = "objective=binary verbosity=-1 num_threads=1 num_leaves=31 min_data_in_leaf=5";
+    const char* parameters =
+        "objective=binary verbosity=-1 num_threads=1 num_leaves=31 min_data_in_leaf=5";
     DatasetHandle data = nullptr;
-    MILL_CHECK_EQ(LGBM_DatasetCreateFromMat(rows.data(), C_API_DTYPE_FLOAT64, kRows, kFeatures, 1, parameters, nullptr,
-                                            &data), 0);
-    MILL_CHECK_EQ(LGBM_DatasetSetField(data, "label", labels.data(), kRows, C_API_DTYPE_FLOAT32), 0);
+    MILL_CHECK_EQ(LGBM_DatasetCreateFromMat(rows.data(), C_API_DTYPE_FLOAT64, kRows, kFeatures, 1,
+                                            parameters, nullptr, &data),
+                  0);
+    MILL_CHECK_EQ(LGBM_DatasetSetField(data, "label", labels.data(), kRows, C_API_DTYPE_FLOAT32),
+                  0);
     MILL_CHECK_EQ(LGBM_BoosterCreate(data, parameters, &booster), 0);
     int is_finished = 0;
     for (int i = 0; i < kTrees; ++i) {
@@ -54,20 +58,26 @@ struct Fixture {
     }
     std::string text(1 << 24, '\0');
     std::int64_t size = 0;
-    MILL_CHECK_EQ(LGBM_BoosterSaveModelToString(booster, 0, -1, 0, static_cast<std::int64_t>(text.size()), &size,
-                                                text.data()), 0);
+    MILL_CHECK_EQ(
+        LGBM_BoosterSaveModelToString(booster, 0, -1, 0, static_cast<std::int64_t>(text.size()),
+                                      &size, text.data()),
+        0);
     text.resize(static_cast<std::size_t>(size) - 1);
     auto estimator = ParseLightGbm(text);
     MILL_CHECK_OK(estimator);
     engine = (*estimator)->MakeEngine();
-    MILL_CHECK_EQ(LGBM_BoosterPredictForMatSingleRowFastInit(booster, C_API_PREDICT_NORMAL, 0, -1, C_API_DTYPE_FLOAT64,
-                                                             kFeatures, "num_threads=1", &fast), 0);
+    MILL_CHECK_EQ(LGBM_BoosterPredictForMatSingleRowFastInit(booster, C_API_PREDICT_NORMAL, 0, -1,
+                                                             C_API_DTYPE_FLOAT64, kFeatures,
+                                                             "num_threads=1", &fast),
+                  0);
     // The comparison is worth nothing if the two do not answer the same.
     std::vector<double> ours(kRows);
     std::vector<double> theirs(kRows);
     engine->Predict(rows.data(), kRows, ours.data());
-    MILL_CHECK_EQ(LGBM_BoosterPredictForMat(booster, rows.data(), C_API_DTYPE_FLOAT64, kRows, kFeatures, 1,
-                                            C_API_PREDICT_NORMAL, 0, -1, "num_threads=1", &size, theirs.data()), 0);
+    MILL_CHECK_EQ(LGBM_BoosterPredictForMat(booster, rows.data(), C_API_DTYPE_FLOAT64, kRows,
+                                            kFeatures, 1, C_API_PREDICT_NORMAL, 0, -1,
+                                            "num_threads=1", &size, theirs.data()),
+                  0);
     MILL_CHECK(ours == theirs);
   }
 };
@@ -90,7 +100,8 @@ void BM_OneRowLightGbm(benchmark::State& state) {
   double score = 0.0;
   std::int64_t size = 0;
   for (auto _ : state) {
-    LGBM_BoosterPredictForMatSingleRowFast(fixture.fast, fixture.rows.data() + at * kFeatures, &size, &score);
+    LGBM_BoosterPredictForMatSingleRowFast(fixture.fast, fixture.rows.data() + at * kFeatures,
+                                           &size, &score);
     benchmark::DoNotOptimize(score);
     at = (at + 1) % kRows;
   }
@@ -113,8 +124,9 @@ void BM_BlockLightGbm(benchmark::State& state) {
   std::vector<double> scores(kRows);
   std::int64_t size = 0;
   for (auto _ : state) {
-    LGBM_BoosterPredictForMat(fixture.booster, fixture.rows.data(), C_API_DTYPE_FLOAT64, kRows, kFeatures, 1,
-                              C_API_PREDICT_NORMAL, 0, -1, "num_threads=1", &size, scores.data());
+    LGBM_BoosterPredictForMat(fixture.booster, fixture.rows.data(), C_API_DTYPE_FLOAT64, kRows,
+                              kFeatures, 1, C_API_PREDICT_NORMAL, 0, -1, "num_threads=1", &size,
+                              scores.data());
     benchmark::DoNotOptimize(scores.data());
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(kRows) * state.iterations());

@@ -32,9 +32,15 @@ std::uint64_t ReadLittleEndian(std::string_view bytes, std::size_t n_bytes) {
 
 }  // namespace
 
-void NativeWriter::AddU32(std::uint32_t value) { AppendLittleEndian(payload_, value, 4); }
-void NativeWriter::AddU64(std::uint64_t value) { AppendLittleEndian(payload_, value, 8); }
-void NativeWriter::AddDouble(double value) { AddU64(std::bit_cast<std::uint64_t>(value)); }
+void NativeWriter::AddU32(std::uint32_t value) {
+  AppendLittleEndian(payload_, value, 4);
+}
+void NativeWriter::AddU64(std::uint64_t value) {
+  AppendLittleEndian(payload_, value, 8);
+}
+void NativeWriter::AddDouble(double value) {
+  AddU64(std::bit_cast<std::uint64_t>(value));
+}
 
 void NativeWriter::AddText(std::string_view text) {
   AddU32(static_cast<std::uint32_t>(text.size()));
@@ -57,22 +63,23 @@ std::string NativeWriter::Finish(std::string_view magic, std::uint32_t version) 
   return bytes;
 }
 
-Result<NativeReader> NativeReader::Open(std::string_view bytes, std::string_view magic, std::uint32_t newest_version,
-                                        std::string_view what) {
+Result<NativeReader> NativeReader::Open(std::string_view bytes, std::string_view magic,
+                                        std::uint32_t newest_version, std::string_view what) {
   const std::string name(what);
   if (bytes.size() < kMagicSize || bytes.substr(0, kMagicSize) != magic) {
     return base::InvalidArgument(name + ": the first bytes are not \"" + std::string(magic) + "\"")
         .Hint("give a file that this program wrote for this kind of model");
   }
-  const Error truncated = base::DataLoss(name + ": truncated at " + std::to_string(bytes.size()) + " bytes")
-                              .Hint("copy the file again, or train the model again");
+  const Error truncated =
+      base::DataLoss(name + ": truncated at " + std::to_string(bytes.size()) + " bytes")
+          .Hint("copy the file again, or train the model again");
   if (bytes.size() < kHeadSize + kHashSize) {
     return truncated;
   }
   const auto version = static_cast<std::uint32_t>(ReadLittleEndian(bytes.substr(kMagicSize), 4));
   if (version < 1 || version > newest_version) {
-    return base::Unimplemented(name + ": format version " + std::to_string(version) + ", this program reads 1 to " +
-                               std::to_string(newest_version))
+    return base::Unimplemented(name + ": format version " + std::to_string(version) +
+                               ", this program reads 1 to " + std::to_string(newest_version))
         .Hint("read it with the release that wrote it, or a later one");
   }
   const std::uint64_t size = ReadLittleEndian(bytes.substr(kMagicSize + 4), 8);
@@ -80,7 +87,8 @@ Result<NativeReader> NativeReader::Open(std::string_view bytes, std::string_view
     return truncated;
   }
   if (bytes.size() != kHeadSize + size + kHashSize) {
-    return base::DataLoss(name + ": " + std::to_string(bytes.size() - kHeadSize - size - kHashSize) +
+    return base::DataLoss(name + ": " +
+                          std::to_string(bytes.size() - kHeadSize - size - kHashSize) +
                           " bytes follow its end");
   }
   const std::string_view hashed = bytes.substr(0, kHeadSize + size);
@@ -101,10 +109,18 @@ std::uint64_t NativeReader::LittleEndian(std::size_t n_bytes) {
   return value;
 }
 
-std::uint8_t NativeReader::U8() { return static_cast<std::uint8_t>(LittleEndian(1)); }
-std::uint32_t NativeReader::U32() { return static_cast<std::uint32_t>(LittleEndian(4)); }
-std::uint64_t NativeReader::U64() { return LittleEndian(8); }
-double NativeReader::Double() { return std::bit_cast<double>(LittleEndian(8)); }
+std::uint8_t NativeReader::U8() {
+  return static_cast<std::uint8_t>(LittleEndian(1));
+}
+std::uint32_t NativeReader::U32() {
+  return static_cast<std::uint32_t>(LittleEndian(4));
+}
+std::uint64_t NativeReader::U64() {
+  return LittleEndian(8);
+}
+double NativeReader::Double() {
+  return std::bit_cast<double>(LittleEndian(8));
+}
 
 std::string NativeReader::Text() {
   const std::size_t size = Count(1);
@@ -135,7 +151,8 @@ Result<void> NativeReader::Finish() const {
     return base::DataLoss(std::string(what_) + ": a list is longer than the payload");
   }
   if (!rest_.empty()) {
-    return base::DataLoss(std::string(what_) + ": " + std::to_string(rest_.size()) + " bytes follow the last value");
+    return base::DataLoss(std::string(what_) + ": " + std::to_string(rest_.size()) +
+                          " bytes follow the last value");
   }
   return {};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds ONNX graphs. Inputs stay double up to the last split, so that ONNX Runtime decides as our engine does.
+// Builds ONNX graphs. Inputs stay double up to the last split, so that ONNX Runtime decides as our
+// engine does.
 #include "models/internal/onnx_export.h"
 
 #include <array>
@@ -41,7 +42,8 @@ class GraphBuilder {
 
   onnx::GraphProto& graph() { return *model_.mutable_graph(); }
 
-  onnx::NodeProto& AddNode(const char* op, const std::vector<std::string>& inputs, const std::string& output) {
+  onnx::NodeProto& AddNode(const char* op, const std::vector<std::string>& inputs,
+                           const std::string& output) {
     auto* node = graph().add_node();
     node->set_op_type(op);
     node->set_name(output);
@@ -99,7 +101,8 @@ class GraphBuilder {
     attribute->set_type(onnx::AttributeProto::INT);
     attribute->set_i(value);
   }
-  static void AddInts(onnx::NodeProto& node, const char* name, const std::vector<std::int64_t>& values) {
+  static void AddInts(onnx::NodeProto& node, const char* name,
+                      const std::vector<std::int64_t>& values) {
     auto* attribute = node.add_attribute();
     attribute->set_name(name);
     attribute->set_type(onnx::AttributeProto::INTS);
@@ -113,7 +116,8 @@ class GraphBuilder {
     attribute->set_type(onnx::AttributeProto::STRING);
     attribute->set_s(value);
   }
-  static void AddTexts(onnx::NodeProto& node, const char* name, const std::vector<const char*>& values) {
+  static void AddTexts(onnx::NodeProto& node, const char* name,
+                       const std::vector<const char*>& values) {
     auto* attribute = node.add_attribute();
     attribute->set_name(name);
     attribute->set_type(onnx::AttributeProto::STRINGS);
@@ -121,7 +125,8 @@ class GraphBuilder {
       attribute->add_strings(value);
     }
   }
-  static void AddTensor(onnx::NodeProto& node, const char* name, const std::vector<double>& values) {
+  static void AddTensor(onnx::NodeProto& node, const char* name,
+                        const std::vector<double>& values) {
     auto* attribute = node.add_attribute();
     attribute->set_name(name);
     attribute->set_type(onnx::AttributeProto::TENSOR);
@@ -130,8 +135,8 @@ class GraphBuilder {
   }
 
   /// Declares an input or output of this shape; a negative size is the batch.
-  static void Declare(onnx::ValueInfoProto& value, const std::string& name, onnx::TensorProto::DataType type,
-                      const std::vector<std::int64_t>& shape) {
+  static void Declare(onnx::ValueInfoProto& value, const std::string& name,
+                      onnx::TensorProto::DataType type, const std::vector<std::int64_t>& shape) {
     value.set_name(name);
     auto* tensor = value.mutable_type()->mutable_tensor_type();
     tensor->set_elem_type(type);
@@ -155,7 +160,8 @@ class GraphBuilder {
     }
     for (const ColumnSpec& column : signature.inputs) {
       const bool is_long = column.type == ColumnSpec::Type::kLong;
-      Declare(*graph().add_input(), column.name, is_long ? onnx::TensorProto::INT64 : onnx::TensorProto::DOUBLE,
+      Declare(*graph().add_input(), column.name,
+              is_long ? onnx::TensorProto::INT64 : onnx::TensorProto::DOUBLE,
               is_alone ? std::vector<std::int64_t>{kBatch, 1} : std::vector<std::int64_t>{kBatch});
       const std::string as_double = is_long ? CastToDouble(column.name) : column.name;
       columns.push_back(is_alone ? as_double : Apply("Reshape", {as_double, as_column}));
@@ -168,7 +174,8 @@ class GraphBuilder {
     return output;
   }
 
-  /// Ends the graph with `value` as its output `probability`; the bytes are the same for the same graph.
+  /// Ends the graph with `value` as its output `probability`; the bytes are the same for the same
+  /// graph.
   std::string Finish(const std::string& value) {
     AddNode("Identity", {value}, "probability");
     Declare(*graph().add_output(), "probability", onnx::TensorProto::DOUBLE, {kBatch, 1});
@@ -207,10 +214,11 @@ Result<void> AppendTree(const TreeEnsemble& ensemble, std::size_t index, TreeLis
     const FlatNode flat = Flatten(node, ensemble.rule);
     const bool is_leaf = node.feature < 0;
     if (!is_leaf && (flat.flags & kSpecial) != 0) {
-      return base::Unimplemented("ONNX export: tree " + std::to_string(index) + " splits feature \"" +
-                                 ensemble.feature_names[static_cast<std::size_t>(node.feature)] + "\" " +
-                                 (node.is_categorical ? "by a set of categories" : "with zero counted as missing") +
-                                 ", which ai.onnx.ml 3 cannot say");
+      return base::Unimplemented(
+          "ONNX export: tree " + std::to_string(index) + " splits feature \"" +
+          ensemble.feature_names[static_cast<std::size_t>(node.feature)] + "\" " +
+          (node.is_categorical ? "by a set of categories" : "with zero counted as missing") +
+          ", which ai.onnx.ml 3 cannot say");
     }
     const auto node_id = static_cast<std::int64_t>(i);
     lists.trees.push_back(tree_id);
@@ -279,10 +287,12 @@ Result<std::string> LogisticToOnnx(const LogisticData& data, const Signature& si
   GraphBuilder builder("logistic_regression");
   const std::string matrix = builder.AddInputs(signature);
   const std::string is_missing = builder.Apply("IsNaN", {matrix});
-  const std::string filled = builder.Apply("Where", {is_missing, builder.Constant(data.impute, {1, n}), matrix});
+  const std::string filled =
+      builder.Apply("Where", {is_missing, builder.Constant(data.impute, {1, n}), matrix});
   const std::string centred = builder.Apply("Sub", {filled, builder.Constant(data.mean, {1, n})});
   const std::string scaled = builder.Apply("Div", {centred, builder.Constant(data.scale, {1, n})});
-  const std::string product = builder.Apply("MatMul", {scaled, builder.Constant(data.weights, {n, 1})});
+  const std::string product =
+      builder.Apply("MatMul", {scaled, builder.Constant(data.weights, {n, 1})});
   const std::string sum = builder.Apply("Add", {product, builder.Constant({data.intercept}, {1})});
   return builder.Finish(builder.Apply("Sigmoid", {sum}));
 }

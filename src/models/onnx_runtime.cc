@@ -23,7 +23,8 @@ constexpr int kLogError = 3;
 constexpr int kArenaAllocator = 1;
 constexpr int kDefaultMemory = 0;
 
-/// Positions in the table. Names and order are those of onnxruntime_c_api.h; a later release only appends.
+/// Positions in the table. Names and order are those of onnxruntime_c_api.h; a later release only
+/// appends.
 enum Slot : std::size_t {
   kGetErrorMessage = 2,
   kCreateEnv = 3,
@@ -75,7 +76,8 @@ R CallAs(Slot slot, Args... args) {
   return function(args...);
 }
 
-/// Calls a function that returns a status; the message of a failure is taken over and the status freed.
+/// Calls a function that returns a status; the message of a failure is taken over and the status
+/// freed.
 template <typename... Args>
 Result<void> Call(Slot slot, Args... args) {
   const Handle status = CallAs<Handle>(slot, args...);
@@ -119,8 +121,8 @@ struct Column {
   std::size_t size_bytes = 0;
 };
 
-Result<Column> MakeColumn(const OnnxPort& port, std::span<const double> rows, std::size_t n_rows, std::size_t index,
-                          std::size_t n_columns) {
+Result<Column> MakeColumn(const OnnxPort& port, std::span<const double> rows, std::size_t n_rows,
+                          std::size_t index, std::size_t n_columns) {
   Column column;
   const auto at = [&](std::size_t i) { return rows[i * n_columns + index]; };
   if (port.type == static_cast<int>(OnnxType::kDouble)) {
@@ -138,28 +140,30 @@ Result<Column> MakeColumn(const OnnxPort& port, std::span<const double> rows, st
   } else if (port.type == static_cast<int>(OnnxType::kInt64)) {
     for (std::size_t i = 0; i < n_rows; ++i) {
       if (!(at(i) >= -0x1p63 && at(i) < 0x1p63)) {
-        return base::InvalidArgument("ONNX input \"" + port.name + "\": row " + std::to_string(i) + " holds " +
-                                     std::to_string(at(i)) + ", which is no int64");
+        return base::InvalidArgument("ONNX input \"" + port.name + "\": row " + std::to_string(i) +
+                                     " holds " + std::to_string(at(i)) + ", which is no int64");
       }
       column.integers.push_back(static_cast<std::int64_t>(at(i)));
     }
     column.data = column.integers.data();
     column.size_bytes = n_rows * sizeof(std::int64_t);
   } else {
-    return base::Unimplemented("ONNX input \"" + port.name + "\" has element type " + std::to_string(port.type) +
-                               "; float, double and int64 can be fed");
+    return base::Unimplemented("ONNX input \"" + port.name + "\" has element type " +
+                               std::to_string(port.type) + "; float, double and int64 can be fed");
   }
   return column;
 }
 
 Result<std::vector<double>> ReadTensor(Handle value) {
   MILL_ASSIGN_OR_RETURN(const Owned info,
-                        Make(kGetTensorTypeAndShape, kReleaseTensorTypeAndShapeInfo, static_cast<const void*>(value)));
+                        Make(kGetTensorTypeAndShape, kReleaseTensorTypeAndShapeInfo,
+                             static_cast<const void*>(value)));
   int type = 0;
   std::size_t size = 0;
   void* data = nullptr;
   MILL_RETURN_IF_ERROR(Call(kGetTensorElementType, static_cast<const void*>(info.get()), &type));
-  MILL_RETURN_IF_ERROR(Call(kGetTensorShapeElementCount, static_cast<const void*>(info.get()), &size));
+  MILL_RETURN_IF_ERROR(
+      Call(kGetTensorShapeElementCount, static_cast<const void*>(info.get()), &size));
   MILL_RETURN_IF_ERROR(Call(kGetTensorMutableData, value, &data));
   if (type == static_cast<int>(OnnxType::kDouble)) {
     const auto* values = static_cast<const double*>(data);
@@ -181,11 +185,12 @@ Result<OnnxPort> ReadPort(Handle session, Slot name_slot, Slot type_slot, std::s
   MILL_RETURN_IF_ERROR(Call(name_slot, static_cast<const void*>(session), index, allocator, &name));
   port.name = name;
   MILL_RETURN_IF_ERROR(Call(kAllocatorFree, allocator, static_cast<void*>(name)));
-  MILL_ASSIGN_OR_RETURN(const Owned type_info,
-                        Make(type_slot, kReleaseTypeInfo, static_cast<const void*>(session), index));
+  MILL_ASSIGN_OR_RETURN(const Owned type_info, Make(type_slot, kReleaseTypeInfo,
+                                                    static_cast<const void*>(session), index));
   // Borrowed from type_info; null where the port is no tensor.
   const void* tensor = nullptr;
-  MILL_RETURN_IF_ERROR(Call(kCastTypeInfoToTensorInfo, static_cast<const void*>(type_info.get()), &tensor));
+  MILL_RETURN_IF_ERROR(
+      Call(kCastTypeInfoToTensorInfo, static_cast<const void*>(type_info.get()), &tensor));
   if (tensor == nullptr) {
     return port;
   }
@@ -203,24 +208,25 @@ struct OnnxSession::Impl {
   Owned session;
 };
 
-OnnxSession::OnnxSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+OnnxSession::OnnxSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 OnnxSession::~OnnxSession() = default;
 OnnxSession::OnnxSession(OnnxSession&&) noexcept = default;
 OnnxSession& OnnxSession::operator=(OnnxSession&&) noexcept = default;
 
 Result<OnnxSession> OnnxSession::Load(std::string_view bytes) {
   if (Table() == nullptr) {
-    return base::FailedPrecondition("the linked ONNX Runtime " + OnnxRuntimeVersion() + " does not serve API version " +
-                                    std::to_string(kApiVersion));
+    return base::FailedPrecondition("the linked ONNX Runtime " + OnnxRuntimeVersion() +
+                                    " does not serve API version " + std::to_string(kApiVersion));
   }
   MILL_ASSIGN_OR_RETURN(const Handle environment, Environment());
   MILL_ASSIGN_OR_RETURN(const Owned options, Make(kCreateSessionOptions, kReleaseSessionOptions));
   MILL_RETURN_IF_ERROR(Call(kSetIntraOpNumThreads, options.get(), 1));
   MILL_RETURN_IF_ERROR(Call(kSetInterOpNumThreads, options.get(), 1));
-  MILL_ASSIGN_OR_RETURN(Owned session,
-                        Make(kCreateSessionFromArray, kReleaseSession, static_cast<const void*>(environment),
-                             static_cast<const void*>(bytes.data()), bytes.size(),
-                             static_cast<const void*>(options.get())));
+  MILL_ASSIGN_OR_RETURN(Owned session, Make(kCreateSessionFromArray, kReleaseSession,
+                                            static_cast<const void*>(environment),
+                                            static_cast<const void*>(bytes.data()), bytes.size(),
+                                            static_cast<const void*>(options.get())));
   OnnxSession result(std::make_unique<Impl>(Impl{std::move(session)}));
   MILL_RETURN_IF_ERROR(result.ReadPorts());
   return result;
@@ -233,24 +239,28 @@ Result<void> OnnxSession::ReadPorts() {
   MILL_RETURN_IF_ERROR(Call(kSessionGetInputCount, static_cast<const void*>(session), &n_inputs));
   MILL_RETURN_IF_ERROR(Call(kSessionGetOutputCount, static_cast<const void*>(session), &n_outputs));
   for (std::size_t i = 0; i < n_inputs; ++i) {
-    MILL_ASSIGN_OR_RETURN(OnnxPort port, ReadPort(session, kSessionGetInputName, kSessionGetInputTypeInfo, i));
+    MILL_ASSIGN_OR_RETURN(OnnxPort port,
+                          ReadPort(session, kSessionGetInputName, kSessionGetInputTypeInfo, i));
     inputs_.push_back(std::move(port));
   }
   for (std::size_t i = 0; i < n_outputs; ++i) {
-    MILL_ASSIGN_OR_RETURN(OnnxPort port, ReadPort(session, kSessionGetOutputName, kSessionGetOutputTypeInfo, i));
+    MILL_ASSIGN_OR_RETURN(OnnxPort port,
+                          ReadPort(session, kSessionGetOutputName, kSessionGetOutputTypeInfo, i));
     outputs_.push_back(std::move(port));
   }
   return {};
 }
 
-Result<std::vector<double>> OnnxSession::RunColumns(std::span<const double> rows, std::size_t n_rows) const {
+Result<std::vector<double>> OnnxSession::RunColumns(std::span<const double> rows,
+                                                    std::size_t n_rows) const {
   const std::size_t n_columns = inputs_.size();
   if (n_columns == 0 || outputs_.empty() || rows.size() != n_rows * n_columns) {
-    return base::InvalidArgument("ONNX model with " + std::to_string(n_columns) + " inputs: " +
-                                 std::to_string(rows.size()) + " values for " + std::to_string(n_rows) + " rows");
+    return base::InvalidArgument("ONNX model with " + std::to_string(n_columns) +
+                                 " inputs: " + std::to_string(rows.size()) + " values for " +
+                                 std::to_string(n_rows) + " rows");
   }
-  MILL_ASSIGN_OR_RETURN(const Owned memory,
-                        Make(kCreateCpuMemoryInfo, kReleaseMemoryInfo, kArenaAllocator, kDefaultMemory));
+  MILL_ASSIGN_OR_RETURN(const Owned memory, Make(kCreateCpuMemoryInfo, kReleaseMemoryInfo,
+                                                 kArenaAllocator, kDefaultMemory));
   std::vector<Column> columns;
   std::vector<Owned> values;
   std::vector<const void*> handles;
@@ -260,9 +270,10 @@ Result<std::vector<double>> OnnxSession::RunColumns(std::span<const double> rows
     columns.push_back(std::move(column));
     const std::array<std::int64_t, 2> shape = {static_cast<std::int64_t>(n_rows), 1};
     const std::size_t rank = inputs_[j].shape.size() == 2 ? 2 : 1;
-    MILL_ASSIGN_OR_RETURN(Owned value,
-                          Make(kCreateTensorWithDataAsOrtValue, kReleaseValue, static_cast<const void*>(memory.get()),
-                               columns.back().data, columns.back().size_bytes, shape.data(), rank, inputs_[j].type));
+    MILL_ASSIGN_OR_RETURN(
+        Owned value,
+        Make(kCreateTensorWithDataAsOrtValue, kReleaseValue, static_cast<const void*>(memory.get()),
+             columns.back().data, columns.back().size_bytes, shape.data(), rank, inputs_[j].type));
     handles.push_back(value.get());
     values.push_back(std::move(value));
     names.push_back(inputs_[j].name.c_str());
@@ -273,12 +284,14 @@ Result<std::vector<double>> OnnxSession::RunColumns(std::span<const double> rows
   const auto* const input_names = static_cast<const char* const*>(names.data());
   const auto* const input_values = static_cast<const void* const*>(handles.data());
   const auto* const output_names = static_cast<const char* const*>(&output_name);
-  MILL_RETURN_IF_ERROR(Call(kRun, impl_->session.get(), no_run_options, input_names, input_values, n_columns,
-                            output_names, std::size_t{1}, &output));
+  MILL_RETURN_IF_ERROR(Call(kRun, impl_->session.get(), no_run_options, input_names, input_values,
+                            n_columns, output_names, std::size_t{1}, &output));
   const Owned owned(output, Releaser{kReleaseValue});
   return ReadTensor(output);
 }
 
-std::string OnnxRuntimeVersion() { return OrtGetApiBase()->GetVersionString(); }
+std::string OnnxRuntimeVersion() {
+  return OrtGetApiBase()->GetVersionString();
+}
 
 }  // namespace millrace::models::internal

@@ -79,12 +79,15 @@ Result<void> CheckData(const ForestData& data) {
     const auto& nodes = data.trees[t].nodes;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       const ForestNode& node = nodes[i];
-      const std::string place = std::string(kWhat) + ": tree " + std::to_string(t) + ", node " + std::to_string(i);
+      const std::string place =
+          std::string(kWhat) + ": tree " + std::to_string(t) + ", node " + std::to_string(i);
       if (!(node.value >= 0.0 && node.value <= 1.0)) {
-        return base::InvalidArgument(place + ": value " + std::to_string(node.value) + " is outside [0, 1]");
+        return base::InvalidArgument(place + ": value " + std::to_string(node.value) +
+                                     " is outside [0, 1]");
       }
       if (node.feature < -1) {
-        return base::InvalidArgument(place + ": feature " + std::to_string(node.feature) + ", wanted -1 or an index");
+        return base::InvalidArgument(place + ": feature " + std::to_string(node.feature) +
+                                     ", wanted -1 or an index");
       }
       const auto own = static_cast<std::int64_t>(i);
       if (node.feature >= 0 && (node.left <= own || node.right <= own)) {

@@ -27,7 +27,8 @@ struct ColumnSpec {
 
 /// What a model reads, in the order of its features, and what it answers.
 ///
-/// A column whose values may be null should be kDouble: MLflow has no null in "long" and refuses NaN there.
+/// A column whose values may be null should be kDouble: MLflow has no null in "long" and refuses
+/// NaN there.
 struct Signature {
   std::vector<ColumnSpec> inputs;
   /// One column named `probability` unless said otherwise.
@@ -40,9 +41,11 @@ struct Signature {
 
 /// MLflow's name of a column type: "double", "long", "string".
 std::string_view ColumnTypeName(ColumnSpec::Type type);
-/// The JSON list that an MLmodel file holds as text: `[{"name":"a","required":true,"type":"double"}]`.
+/// The JSON list that an MLmodel file holds as text:
+/// `[{"name":"a","required":true,"type":"double"}]`.
 std::string ColumnsToJson(const std::vector<ColumnSpec>& columns);
-/// Reads that list; kInvalidArgument names `source`, the entry and what is wrong (tensor and nested types are refused).
+/// Reads that list; kInvalidArgument names `source`, the entry and what is wrong (tensor and nested
+/// types are refused).
 Result<std::vector<ColumnSpec>> ColumnsFromJson(std::string_view json, std::string_view source);
 
 }  // namespace millrace::models

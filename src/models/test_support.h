@@ -19,7 +19,8 @@
 
 namespace millrace::models::testing {
 
-/// Row-major training data with labels: numeric columns with missing values, and one column of small categories at the end.
+/// Row-major training data with labels: numeric columns with missing values, and one column of
+/// small categories at the end.
 struct TrainingRows {
   std::size_t n_features = 0;
   std::vector<double> values;
@@ -27,7 +28,8 @@ struct TrainingRows {
   std::size_t n_rows() const { return labels.size(); }
 };
 
-inline TrainingRows MakeTrainingRows(std::size_t n_rows, std::size_t n_features, int n_categories, std::uint64_t seed) {
+inline TrainingRows MakeTrainingRows(std::size_t n_rows, std::size_t n_features, int n_categories,
+                                     std::uint64_t seed) {
   base::Rng rng(seed);
   TrainingRows rows;
   rows.n_features = n_features;
@@ -56,13 +58,15 @@ struct Split {
   double threshold;
 };
 
-/// Rows that stand exactly at, one step below and one step above each split (in double and in float32), every special value in every
-/// column, and random ones. `highest` bounds the size of the special values; `with_infinity` adds both infinities.
-inline std::vector<double> EdgeRows(const TrainingRows& base, const std::vector<Split>& splits, double highest,
-                                    bool with_infinity) {
+/// Rows that stand exactly at, one step below and one step above each split (in double and in
+/// float32), every special value in every column, and random ones. `highest` bounds the size of the
+/// special values; `with_infinity` adds both infinities.
+inline std::vector<double> EdgeRows(const TrainingRows& base, const std::vector<Split>& splits,
+                                    double highest, bool with_infinity) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const std::size_t n = base.n_features;
-  std::vector<double> rows(base.values.begin(), base.values.begin() + static_cast<std::ptrdiff_t>(200 * n));
+  std::vector<double> rows(base.values.begin(),
+                           base.values.begin() + static_cast<std::ptrdiff_t>(200 * n));
   base::Rng rng(7);
   const auto add = [&](std::size_t feature, double value) {
     const std::size_t from = rng.Below(base.n_rows()) * n;
@@ -76,15 +80,30 @@ inline std::vector<double> EdgeRows(const TrainingRows& base, const std::vector<
     const float below = std::nextafter(narrow, -std::numeric_limits<float>::infinity());
     const double middle = (static_cast<double>(narrow) + static_cast<double>(below)) / 2;
     for (const double value :
-         {t, std::nextafter(t, -kInfinity), std::nextafter(t, kInfinity), static_cast<double>(narrow),
-          static_cast<double>(below), middle, std::nextafter(middle, -kInfinity), std::nextafter(middle, kInfinity)}) {
+         {t, std::nextafter(t, -kInfinity), std::nextafter(t, kInfinity),
+          static_cast<double>(narrow), static_cast<double>(below), middle,
+          std::nextafter(middle, -kInfinity), std::nextafter(middle, kInfinity)}) {
       add(split.feature, value);
     }
   }
   const double tiny = static_cast<double>(1e-35f);
-  std::vector<double> specials = {0.0, tiny, 1e-35, std::nextafter(tiny, 0.0), std::nextafter(tiny, 1.0), 1e-45, 1e-40,
-                                  std::numeric_limits<double>::denorm_min(), std::numeric_limits<double>::min(), 0.5,
-                                  0.999999, 1.0, 16777215.0, 16777216.0, 2147483647.0, 3e38, 1e300};
+  std::vector<double> specials = {0.0,
+                                  tiny,
+                                  1e-35,
+                                  std::nextafter(tiny, 0.0),
+                                  std::nextafter(tiny, 1.0),
+                                  1e-45,
+                                  1e-40,
+                                  std::numeric_limits<double>::denorm_min(),
+                                  std::numeric_limits<double>::min(),
+                                  0.5,
+                                  0.999999,
+                                  1.0,
+                                  16777215.0,
+                                  16777216.0,
+                                  2147483647.0,
+                                  3e38,
+                                  1e300};
   for (std::size_t feature = 0; feature < n; ++feature) {
     add(feature, std::nan(""));
     for (const double value : specials) {
@@ -101,7 +120,8 @@ inline std::vector<double> EdgeRows(const TrainingRows& base, const std::vector<
   return rows;
 }
 
-/// Scores rows as one block, one by one and in uneven pieces; expects the same bits from all and returns them.
+/// Scores rows as one block, one by one and in uneven pieces; expects the same bits from all and
+/// returns them.
 inline std::vector<double> PredictEveryWay(const Engine& engine, const std::vector<double>& rows) {
   const std::size_t n = engine.n_features();
   const std::size_t n_rows = rows.size() / n;
@@ -113,7 +133,8 @@ inline std::vector<double> PredictEveryWay(const Engine& engine, const std::vect
       engine.Predict(rows.data() + i * n, std::min(piece, n_rows - i), other.data() + i);
     }
     for (std::size_t i = 0; i < n_rows; ++i) {
-      EXPECT_EQ(std::bit_cast<std::uint64_t>(whole[i]), std::bit_cast<std::uint64_t>(other[i])) << "row " << i;
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(whole[i]), std::bit_cast<std::uint64_t>(other[i]))
+          << "row " << i;
     }
   }
   return whole;
@@ -132,20 +153,39 @@ inline void ExpectSameBits(const std::vector<double>& ours, const std::vector<do
   EXPECT_EQ(n_different, 0U) << "of " << ours.size() << " rows";
 }
 
-/// Two trees over "a" and "b": the first splits a at 0.5 (missing left) and then b at -1 (missing right), the second b at 2.
+/// Two trees over "a" and "b": the first splits a at 0.5 (missing left) and then b at -1 (missing
+/// right), the second b at 2.
 inline ForestData SmallForest() {
   ForestData data;
   data.feature_names = {"a", "b"};
   data.trees.resize(2);
-  data.trees[0].nodes = {{.feature = 0, .left = 1, .right = 2, .default_left = true, .threshold = 0.5, .value = 0.4,
-                          .gain = 3.0, .weight = 10},
+  data.trees[0].nodes = {{.feature = 0,
+                          .left = 1,
+                          .right = 2,
+                          .default_left = true,
+                          .threshold = 0.5,
+                          .value = 0.4,
+                          .gain = 3.0,
+                          .weight = 10},
                          {.value = 0.125, .weight = 6},
-                         {.feature = 1, .left = 3, .right = 4, .default_left = false, .threshold = -1.0, .value = 0.6,
-                          .gain = 1.0, .weight = 4},
+                         {.feature = 1,
+                          .left = 3,
+                          .right = 4,
+                          .default_left = false,
+                          .threshold = -1.0,
+                          .value = 0.6,
+                          .gain = 1.0,
+                          .weight = 4},
                          {.value = 0.25, .weight = 1},
                          {.value = 1.0, .weight = 3}};
-  data.trees[1].nodes = {{.feature = 1, .left = 1, .right = 2, .default_left = true, .threshold = 2.0, .value = 0.5,
-                          .gain = 0.5, .weight = 10},
+  data.trees[1].nodes = {{.feature = 1,
+                          .left = 1,
+                          .right = 2,
+                          .default_left = true,
+                          .threshold = 2.0,
+                          .value = 0.5,
+                          .gain = 0.5,
+                          .weight = 10},
                          {.value = 0.5, .weight = 8},
                          {.value = 0.75, .weight = 2}};
   return data;
@@ -161,7 +201,8 @@ inline LogisticData SmallLogistic() {
 }
 
 /// A forest of random trees, larger than one block of the engine's tree buffer if asked for.
-inline ForestData RandomForestData(std::size_t n_trees, std::size_t n_features, std::uint64_t seed) {
+inline ForestData RandomForestData(std::size_t n_trees, std::size_t n_features,
+                                   std::uint64_t seed) {
   base::Rng rng(seed);
   ForestData data;
   for (std::size_t j = 0; j < n_features; ++j) {
@@ -198,7 +239,8 @@ inline ForestData RandomForestData(std::size_t n_trees, std::size_t n_features, 
 }
 
 /// Normal values with every tenth missing.
-inline std::vector<double> RandomRows(std::size_t n_rows, std::size_t n_features, std::uint64_t seed) {
+inline std::vector<double> RandomRows(std::size_t n_rows, std::size_t n_features,
+                                      std::uint64_t seed) {
   base::Rng rng(seed);
   std::vector<double> rows;
   for (std::size_t i = 0; i < n_rows * n_features; ++i) {

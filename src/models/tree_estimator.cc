@@ -14,27 +14,31 @@ namespace millrace::models::internal {
 namespace {
 
 std::string Place(std::string_view what, std::size_t tree, std::size_t node) {
-  return std::string(what) + ": tree " + std::to_string(tree) + ", node " + std::to_string(node) + ": ";
+  return std::string(what) + ": tree " + std::to_string(tree) + ", node " + std::to_string(node) +
+         ": ";
 }
 
-Result<void> CheckNode(const TreeEnsemble& ensemble, std::size_t tree, std::size_t index, std::string_view what) {
+Result<void> CheckNode(const TreeEnsemble& ensemble, std::size_t tree, std::size_t index,
+                       std::string_view what) {
   const TreeNode& node = ensemble.trees[tree][index];
   if (node.feature < 0) {
     if (!std::isfinite(node.value)) {
-      return base::DataLoss(Place(what, tree, index) + "leaf value " + std::to_string(node.value) + " is not finite");
+      return base::DataLoss(Place(what, tree, index) + "leaf value " + std::to_string(node.value) +
+                            " is not finite");
     }
     return {};
   }
   if (static_cast<std::size_t>(node.feature) >= ensemble.feature_names.size()) {
-    return base::DataLoss(Place(what, tree, index) + "feature " + std::to_string(node.feature) + " of " +
-                          std::to_string(ensemble.feature_names.size()));
+    return base::DataLoss(Place(what, tree, index) + "feature " + std::to_string(node.feature) +
+                          " of " + std::to_string(ensemble.feature_names.size()));
   }
   if (!node.is_categorical && std::isnan(node.threshold)) {
     return base::DataLoss(Place(what, tree, index) + "the threshold is NaN");
   }
   const std::uint64_t end = std::uint64_t{node.category_begin} + node.category_words;
   if (node.is_categorical && end > ensemble.category_bits.size()) {
-    return base::DataLoss(Place(what, tree, index) + "its category set ends at word " + std::to_string(end) + " of " +
+    return base::DataLoss(Place(what, tree, index) + "its category set ends at word " +
+                          std::to_string(end) + " of " +
                           std::to_string(ensemble.category_bits.size()));
   }
   return {};
@@ -61,7 +65,8 @@ Result<void> CheckTree(const TreeEnsemble& ensemble, std::size_t index, std::str
                               std::to_string(tree.size()) + " nodes");
       }
       if (is_seen[static_cast<std::size_t>(child)]) {
-        return base::DataLoss(Place(what, index, at) + "child " + std::to_string(child) + " is reached twice");
+        return base::DataLoss(Place(what, index, at) + "child " + std::to_string(child) +
+                              " is reached twice");
       }
       is_seen[static_cast<std::size_t>(child)] = true;
       open.push_back(static_cast<std::size_t>(child));
@@ -88,7 +93,9 @@ class TreeEstimator final : public Estimator {
 
   std::string NativeBytes() const override { return native_.bytes; }
   std::string NativeFileName() const override { return native_.file_name; }
-  std::unique_ptr<Engine> MakeEngine() const override { return std::make_unique<FlatForest>(ensemble_); }
+  std::unique_ptr<Engine> MakeEngine() const override {
+    return std::make_unique<FlatForest>(ensemble_);
+  }
   Result<std::string> OnnxBytes(const Signature& signature) const override {
     MILL_RETURN_IF_ERROR(CheckSignature(signature, ensemble_.feature_names));
     return TreesToOnnx(ensemble_, signature);
@@ -118,8 +125,9 @@ Result<void> CheckEnsemble(const TreeEnsemble& ensemble, std::string_view what) 
   constexpr std::size_t kMaxFeatures = std::numeric_limits<std::uint16_t>::max();
   constexpr std::size_t kMaxNodes = std::numeric_limits<std::uint32_t>::max() / 4;
   if (ensemble.feature_names.empty() || ensemble.feature_names.size() > kMaxFeatures) {
-    return base::Unimplemented(std::string(what) + ": " + std::to_string(ensemble.feature_names.size()) +
-                               " features; 1 to " + std::to_string(kMaxFeatures) + " can be scored");
+    return base::Unimplemented(std::string(what) + ": " +
+                               std::to_string(ensemble.feature_names.size()) + " features; 1 to " +
+                               std::to_string(kMaxFeatures) + " can be scored");
   }
   if (ensemble.trees.empty()) {
     return base::InvalidArgument(std::string(what) + ": it has no trees");
@@ -130,8 +138,8 @@ Result<void> CheckEnsemble(const TreeEnsemble& ensemble, std::string_view what) 
     n_nodes += ensemble.trees[i].size();
   }
   if (n_nodes > kMaxNodes) {
-    return base::Unimplemented(std::string(what) + ": " + std::to_string(n_nodes) + " nodes; at most " +
-                               std::to_string(kMaxNodes) + " can be scored");
+    return base::Unimplemented(std::string(what) + ": " + std::to_string(n_nodes) +
+                               " nodes; at most " + std::to_string(kMaxNodes) + " can be scored");
   }
   return {};
 }

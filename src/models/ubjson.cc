@@ -40,8 +40,8 @@ class Reader {
 
  private:
   Error Bad(const std::string& message) const {
-    return base::DataLoss("UBJSON, byte " + std::to_string(at_) + " of " + std::to_string(bytes_.size()) + ": " +
-                          message)
+    return base::DataLoss("UBJSON, byte " + std::to_string(at_) + " of " +
+                          std::to_string(bytes_.size()) + ": " + message)
         .Hint("the file is truncated or damaged; save the model again");
   }
 
@@ -95,7 +95,8 @@ class Reader {
   Result<std::string> Text() {
     MILL_ASSIGN_OR_RETURN(const std::uint64_t size, Length());
     if (size > Left()) {
-      return Bad("a text of " + std::to_string(size) + " bytes, but " + std::to_string(Left()) + " remain");
+      return Bad("a text of " + std::to_string(size) + " bytes, but " + std::to_string(Left()) +
+                 " remain");
     }
     std::string text(bytes_.substr(at_, size));
     at_ += size;
@@ -114,10 +115,11 @@ class Reader {
     if (at_ < bytes_.size() && bytes_[at_] == '#') {
       ++at_;
       MILL_ASSIGN_OR_RETURN(const std::uint64_t count, Length());
-      // Values without a body (null, true, false) of one type would need no bytes at all; nobody writes them.
+      // Values without a body (null, true, false) of one type would need no bytes at all; nobody
+      // writes them.
       if (count > Left()) {
-        return Bad("a container of " + std::to_string(count) + " elements, but " + std::to_string(Left()) +
-                   " bytes remain");
+        return Bad("a container of " + std::to_string(count) + " elements, but " +
+                   std::to_string(Left()) + " bytes remain");
       }
       head.count = count;
     }
@@ -183,16 +185,26 @@ class Reader {
       return Bad("nesting deeper than " + std::to_string(kMaxDepth));
     }
     switch (marker) {
-      case 'Z': return json(nullptr);
-      case 'T': return json(true);
-      case 'F': return json(false);
-      case 'i': return NumberAs<std::uint8_t, std::int8_t>();
-      case 'U': return NumberAs<std::uint8_t, std::uint8_t>();
-      case 'I': return NumberAs<std::uint16_t, std::int16_t>();
-      case 'l': return NumberAs<std::uint32_t, std::int32_t>();
-      case 'L': return NumberAs<std::uint64_t, std::int64_t>();
-      case 'd': return NumberAs<std::uint32_t, float>();
-      case 'D': return NumberAs<std::uint64_t, double>();
+      case 'Z':
+        return json(nullptr);
+      case 'T':
+        return json(true);
+      case 'F':
+        return json(false);
+      case 'i':
+        return NumberAs<std::uint8_t, std::int8_t>();
+      case 'U':
+        return NumberAs<std::uint8_t, std::uint8_t>();
+      case 'I':
+        return NumberAs<std::uint16_t, std::int16_t>();
+      case 'l':
+        return NumberAs<std::uint32_t, std::int32_t>();
+      case 'L':
+        return NumberAs<std::uint64_t, std::int64_t>();
+      case 'd':
+        return NumberAs<std::uint32_t, float>();
+      case 'D':
+        return NumberAs<std::uint64_t, double>();
       case 'C': {
         MILL_ASSIGN_OR_RETURN(const auto letter, BigEndian<std::uint8_t>());
         return json(std::string(1, static_cast<char>(letter)));
@@ -201,9 +213,12 @@ class Reader {
         MILL_ASSIGN_OR_RETURN(std::string text, Text());
         return json(std::move(text));
       }
-      case '[': return Array(depth + 1);
-      case '{': return Object(depth + 1);
-      default: return Bad("unknown marker '" + std::string(1, marker) + "'");
+      case '[':
+        return Array(depth + 1);
+      case '{':
+        return Object(depth + 1);
+      default:
+        return Bad("unknown marker '" + std::string(1, marker) + "'");
     }
   }
 
@@ -213,6 +228,8 @@ class Reader {
 
 }  // namespace
 
-Result<json> ParseUbjson(std::string_view bytes) { return Reader(bytes).Document(); }
+Result<json> ParseUbjson(std::string_view bytes) {
+  return Reader(bytes).Document();
+}
 
 }  // namespace millrace::models::internal

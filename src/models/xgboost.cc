@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// XGBoost's model document (doc/model.schema), the same in JSON and in UBJSON, into a tree ensemble.
+// XGBoost's model document (doc/model.schema), the same in JSON and in UBJSON, into a tree
+// ensemble.
 #include "models/xgboost.h"
 
 #include <charconv>
@@ -35,7 +36,8 @@ Error Damaged(const std::string& path, const std::string& message) {
 }
 
 Error Unsupported(const std::string& message) {
-  return base::Unimplemented(std::string(kWhat) + ": " + message + "; scoring it would differ from XGBoost");
+  return base::Unimplemented(std::string(kWhat) + ": " + message +
+                             "; scoring it would differ from XGBoost");
 }
 
 /// A member of an object, with the path for messages.
@@ -79,7 +81,8 @@ struct Node {
       return Damaged(path, "wanted a list, it is " + std::string(value->type_name()));
     }
     if (size != std::numeric_limits<std::size_t>::max() && value->size() != size) {
-      return Damaged(path, std::to_string(value->size()) + " values, wanted " + std::to_string(size));
+      return Damaged(path,
+                     std::to_string(value->size()) + " values, wanted " + std::to_string(size));
     }
     std::vector<T> numbers;
     numbers.reserve(value->size());
@@ -190,7 +193,8 @@ Result<void> AddCategories(const Node& document, Tree& tree, std::vector<std::ui
                          tree[static_cast<std::size_t>(nodes[i])].is_categorical;
     if (!is_node || begins[i] < 0 || sizes[i] < 0 || begins[i] > n_categories ||
         sizes[i] > n_categories - begins[i]) {
-      return Damaged(nodes_at.path, "set " + std::to_string(i) + " of node " + std::to_string(nodes[i]) +
+      return Damaged(nodes_at.path, "set " + std::to_string(i) + " of node " +
+                                        std::to_string(nodes[i]) +
                                         " does not fit the tree and its categories");
     }
     TreeNode& node = tree[static_cast<std::size_t>(nodes[i])];
@@ -198,7 +202,8 @@ Result<void> AddCategories(const Node& document, Tree& tree, std::vector<std::ui
     for (std::int64_t k = begins[i]; k < begins[i] + sizes[i]; ++k) {
       const std::int64_t category = categories[static_cast<std::size_t>(k)];
       if (category < 0 || category >= kEndOfCategories) {
-        return Damaged(categories_at.path, "category " + std::to_string(category) + " is outside [0, " +
+        return Damaged(categories_at.path, "category " + std::to_string(category) +
+                                               " is outside [0, " +
                                                std::to_string(kEndOfCategories) + ")");
       }
       const auto word = static_cast<std::size_t>(category) / 32;
@@ -293,7 +298,8 @@ Result<void> ParseTrees(const Node& learner, TreeEnsemble& ensemble) {
     MILL_ASSIGN_OR_RETURN(const Node categories, model.At("cats"));
     MILL_ASSIGN_OR_RETURN(const Node encoding, categories.At("enc"));
     if (!encoding.value->empty()) {
-      return Unsupported("it re-codes categories by itself (cats.enc is not empty); train on numeric codes");
+      return Unsupported(
+          "it re-codes categories by itself (cats.enc is not empty); train on numeric codes");
     }
   }
   MILL_ASSIGN_OR_RETURN(const Node trees, model.At("trees"));
@@ -348,7 +354,8 @@ Result<TreeEnsemble> ParseDocument(const json& document) {
 }  // namespace
 
 Result<std::shared_ptr<const Estimator>> ParseXgboost(std::string_view bytes) {
-  // UBJSON follows the bracket with a length's marker, JSON with a blank, a quote or the closing bracket.
+  // UBJSON follows the bracket with a length's marker, JSON with a blank, a quote or the closing
+  // bracket.
   const bool is_json = bytes.size() >= 2 && bytes[0] == '{' &&
                        std::string_view(" \t\r\n\"}").find(bytes[1]) != std::string_view::npos;
   if (bytes.empty() || bytes[0] != '{') {

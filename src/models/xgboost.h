@@ -10,14 +10,18 @@
 
 namespace millrace::models {
 
-/// A binary XGBoost model from its saved bytes, JSON or UBJSON (`XGBoosterSaveModelToBuffer`); all trees are used.
+/// A binary XGBoost model from its saved bytes, JSON or UBJSON (`XGBoosterSaveModelToBuffer`); all
+/// trees are used.
 ///
-/// Booster gbtree, objective binary:logistic; numeric and categorical splits, dropout weights. The engine gives XGBoost's own float32 bits,
-/// widened to double. Features without names are called f0, f1, ...
+/// Booster gbtree, objective binary:logistic; numeric and categorical splits, dropout weights. The
+/// engine gives XGBoost's own float32 bits, widened to double. Features without names are called
+/// f0, f1, ...
 /// @return - kDataLoss for truncated or damaged bytes (names the place).
-///         - kUnimplemented for what would score differently: other boosters and objectives, vector leaves, categories that the
+///         - kUnimplemented for what would score differently: other boosters and objectives, vector
+///         leaves, categories that the
 ///           model re-codes itself (says which).
-/// Source: XGBoost 3 `doc/model.schema`, `src/tree/io_utils.h`, `src/predictor/predict_fn.h`, `src/learner.cc`.
+/// Source: XGBoost 3 `doc/model.schema`, `src/tree/io_utils.h`, `src/predictor/predict_fn.h`,
+/// `src/learner.cc`.
 Result<std::shared_ptr<const Estimator>> ParseXgboost(std::string_view bytes);
 
 }  // namespace millrace::models

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FlatForest: the arena that scores a tree ensemble; one array of 16-byte nodes and a walk of 16 chains in lock-step.
+// FlatForest: the arena that scores a tree ensemble; one array of 16-byte nodes and a walk of 16
+// chains in lock-step.
 #pragma once
 
 #include <array>
@@ -13,9 +14,9 @@
 
 namespace millrace::models::internal {
 
-/// Every node, of any rule, decides by `left iff x <= threshold, or x is NaN and the node's NaN bit is set`: the rules of the
-/// libraries are folded into the threshold. The right child follows the left one. A leaf leads to itself, so that a walk
-/// needs no test for its end.
+/// Every node, of any rule, decides by `left iff x <= threshold, or x is NaN and the node's NaN bit
+/// is set`: the rules of the libraries are folded into the threshold. The right child follows the
+/// left one. A leaf leads to itself, so that a walk needs no test for its end.
 struct FlatNode {
   double threshold;
   std::uint16_t feature;
@@ -31,14 +32,16 @@ inline constexpr std::uint16_t kSetLeft = 4;
 inline constexpr std::uint16_t kSetRight = 8;
 inline constexpr std::uint16_t kSpecial = kZeroMissing | kSetLeft | kSetRight;
 
-/// The node's decision as threshold and flags; categorical nodes hold their set's place in the threshold's bits.
+/// The node's decision as threshold and flags; categorical nodes hold their set's place in the
+/// threshold's bits.
 FlatNode Flatten(const TreeNode& node, SplitRule rule);
 
 /// The engine of a tree ensemble.
 ///
-/// One row: trees, sorted by depth inside blocks of kBlockTrees, are walked 16 at a time; their leaves go to a buffer in the
-/// original order and are summed from there. Many rows: one tree at a time, 16 rows in lock-step. Both add the same numbers
-/// in the same order, so a row's score does not depend on its company.
+/// One row: trees, sorted by depth inside blocks of kBlockTrees, are walked 16 at a time; their
+/// leaves go to a buffer in the original order and are summed from there. Many rows: one tree at a
+/// time, 16 rows in lock-step. Both add the same numbers in the same order, so a row's score does
+/// not depend on its company.
 class FlatForest final : public Engine {
  public:
   explicit FlatForest(const TreeEnsemble& ensemble);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame of our own model files (docs/formats/native_models.md): magic, version, length, payload, SHA-256.
+// The frame of our own model files (docs/formats/native_models.md): magic, version, length,
+// payload, SHA-256.
 #pragma once
 
 #include <cstddef>
@@ -32,9 +33,10 @@ class NativeWriter {
 /// Reads a payload. After the first read past the end every value is 0 and `Finish` tells.
 class NativeReader {
  public:
-  /// Checks magic, version (1 to `newest_version`), length and hash. `bytes` must outlive the reader.
-  static Result<NativeReader> Open(std::string_view bytes, std::string_view magic, std::uint32_t newest_version,
-                                   std::string_view what);
+  /// Checks magic, version (1 to `newest_version`), length and hash. `bytes` must outlive the
+  /// reader.
+  static Result<NativeReader> Open(std::string_view bytes, std::string_view magic,
+                                   std::uint32_t newest_version, std::string_view what);
 
   std::uint32_t version() const { return version_; }
   std::uint8_t U8();
@@ -43,7 +45,8 @@ class NativeReader {
   double Double();
   std::string Text();
   std::vector<double> Doubles(std::size_t size);
-  /// A count of things of at least `bytes_each` bytes; 0 and a failed reader if so many cannot follow.
+  /// A count of things of at least `bytes_each` bytes; 0 and a failed reader if so many cannot
+  /// follow.
   std::size_t Count(std::size_t bytes_each);
   /// kDataLoss if something was read past the end or bytes are left over.
   Result<void> Finish() const;

@@ -10,8 +10,8 @@
 
 namespace millrace::models::internal {
 
-/// The ensemble with inputs by column; the signature was checked against its features. kUnimplemented names a construct that
-/// ai.onnx.ml 3 cannot say (category sets, zero as missing).
+/// The ensemble with inputs by column; the signature was checked against its features.
+/// kUnimplemented names a construct that ai.onnx.ml 3 cannot say (category sets, zero as missing).
 Result<std::string> TreesToOnnx(const TreeEnsemble& ensemble, const Signature& signature);
 
 /// Imputation, standardisation and the linear model, in double.

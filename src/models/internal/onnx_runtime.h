@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ONNX Runtime through its C ABI: its table of functions is append-only, so the few that are used are declared by slot.
+// ONNX Runtime through its C ABI: its table of functions is append-only, so the few that are used
+// are declared by slot.
 #pragma once
 
 #include <cstddef>
@@ -38,8 +39,9 @@ class OnnxSession {
   const std::vector<OnnxPort>& inputs() const { return inputs_; }
   const std::vector<OnnxPort>& outputs() const { return outputs_; }
 
-  /// Runs rows of doubles through a model whose inputs are single columns, in the order of `inputs()`; an int64 column gets
-  /// the values cast. Returns the first output's elements, which must be float or double.
+  /// Runs rows of doubles through a model whose inputs are single columns, in the order of
+  /// `inputs()`; an int64 column gets the values cast. Returns the first output's elements, which
+  /// must be float or double.
   /// @param rows  n_rows x inputs().size() values, row-major.
   Result<std::vector<double>> RunColumns(std::span<const double> rows, std::size_t n_rows) const;
 

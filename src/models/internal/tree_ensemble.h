@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TreeEnsemble: what every tree model is read into, whatever format it came from, before it becomes an engine or ONNX.
+// TreeEnsemble: what every tree model is read into, whatever format it came from, before it becomes
+// an engine or ONNX.
 #pragma once
 
 #include <cstddef>
@@ -57,7 +58,8 @@ struct TreeNode {
   double value = 0.0;
   /// Inner node: gain of the split.
   double gain = 0.0;
-  /// Categorical node: its set is words [category_begin, category_begin + category_words) of category_bits.
+  /// Categorical node: its set is words [category_begin, category_begin + category_words) of
+  /// category_bits.
   std::uint32_t category_begin = 0;
   std::uint32_t category_words = 0;
 };
@@ -76,8 +78,9 @@ struct TreeEnsemble {
   double divisor = 1.0;
 };
 
-/// Checks that each tree is one (children in range, no node reached twice, features in range, finite leaf values) and that the
-/// sizes fit the flat form. `what` opens the message ("LightGBM model").
+/// Checks that each tree is one (children in range, no node reached twice, features in range,
+/// finite leaf values) and that the sizes fit the flat form. `what` opens the message ("LightGBM
+/// model").
 Result<void> CheckEnsemble(const TreeEnsemble& ensemble, std::string_view what);
 
 /// The name of a tree estimator and its own bytes.
