@@ -20,19 +20,19 @@ namespace millrace::tracking {
 
 /// What RegisterVersion takes.
 struct VersionRequest {
-  std::string name;
+  std::string name = {};
   /// "models:/m-<id>" or a path.
-  std::string source;
+  std::string source = {};
   /// The folder with the MLmodel file; empty: the artifact location of `model_id`.
-  std::string storage_location;
+  std::string storage_location = {};
   /// Empty: taken from the logged model.
-  std::string run_id;
-  std::string model_id;
-  std::string description;
-  Tags tags;
+  std::string run_id = {};
+  std::string model_id = {};
+  std::string description = {};
+  Tags tags = {};
   /// Not empty: a second RegisterVersion with the same key returns the first version unchanged, so that a step repeated after a
-  /// crash makes no second version.
-  std::string idempotency_key;
+  /// crash makes no second version. A deleted version gives its key back.
+  std::string idempotency_key = {};
 };
 
 /// Models and versions. Thread-safe; several processes may hold one on the same database. Each call is one transaction.

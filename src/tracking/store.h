@@ -21,31 +21,31 @@ class Workspace;
 
 namespace millrace::tracking {
 
-/// What CreateRun takes.
+/// What CreateRun takes. Every member has an initialiser, so that callers may name only those they set.
 struct RunRequest {
   std::string experiment_id = "0";
   /// Empty: a name from the run id ("quiet-mill-312"), also kept as tag mlflow.runName.
-  std::string run_name;
-  std::string user_id;
+  std::string run_name = {};
+  std::string user_id = {};
   /// Not given: now.
-  std::optional<std::int64_t> start_time_ms;
-  Tags tags;
-  /// Not empty: a second CreateRun with the same key returns the first run unchanged (a deleted one too), so that a step repeated
-  /// after a crash makes no second run.
-  std::string idempotency_key;
+  std::optional<std::int64_t> start_time_ms = {};
+  Tags tags = {};
+  /// Not empty: a second CreateRun with the same key returns the first run unchanged, so that a step repeated after a crash makes
+  /// no second run. A deleted run gives its key back.
+  std::string idempotency_key = {};
 };
 
 /// What UpdateRun changes; absent members stay.
 struct RunUpdate {
-  std::optional<RunStatus> status;
-  std::optional<std::int64_t> end_time_ms;
-  std::optional<std::string> run_name;
+  std::optional<RunStatus> status = {};
+  std::optional<std::int64_t> end_time_ms = {};
+  std::optional<std::string> run_name = {};
 };
 
 /// Which runs to list, newest start first, ties by run id.
 struct RunQuery {
   /// Empty: all experiments.
-  std::vector<std::string> experiment_ids;
+  std::vector<std::string> experiment_ids = {};
   ViewType view = ViewType::kActiveOnly;
   /// 1 to 50,000.
   int max_results = 1000;
@@ -54,13 +54,13 @@ struct RunQuery {
 
 struct LoggedModelRequest {
   std::string experiment_id = "0";
-  std::string name;
-  std::string source_run_id;
-  std::string model_type;
-  std::map<std::string, std::string> params;
-  Tags tags;
+  std::string name = {};
+  std::string source_run_id = {};
+  std::string model_type = {};
+  std::map<std::string, std::string> params = {};
+  Tags tags = {};
   /// As in RunRequest.
-  std::string idempotency_key;
+  std::string idempotency_key = {};
 };
 
 /// Experiments, runs, metrics, parameters, tags and logged models. Thread-safe; several processes may hold one on the same database.

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two processes, and several threads, on one tracking database.
+#include <sys/wait.h>
+
+#include <set>
+#include <thread>
+
+#include "tracking/internal/test_store.h"
+
+namespace millrace::tracking {
+namespace {
+
+using internal::Opened;
+
+constexpr int kSteps = 15;
+
+/// What each process does: the same keyed steps, and runs of its own. Returns an exit code.
+int Work(const std::filesystem::path& root) {
+  Opened opened(root);
+  for (int i = 0; i < kSteps; ++i) {
+    const std::string key = "step-" + std::to_string(i);
+    const Result<Run> shared = opened.tracking->CreateRun({.run_name = key, .idempotency_key = key});
+    const Result<Run> own = opened.tracking->CreateRun({});
+    if (!shared.ok() || !own.ok() || !opened.tracking->LogMetric(own->info.run_id, {"auc", 0.5, i, i}).ok()) {
+      return 1;
+    }
+    if (!opened.registry->EnsureModel("churn").ok() ||
+        !opened.registry->RegisterVersion({.name = "churn", .source = "x", .idempotency_key = key}).ok()) {
+      return 2;
+    }
+  }
+  return 0;
+}
+
+void ExpectKeyedStepsOnce(const std::filesystem::path& root, std::size_t own_runs) {
+  Opened opened(root);
+  const std::vector<Run> runs = opened.tracking->ListRuns({.max_results = 10'000}).value();
+  std::set<std::string> keyed;
+  std::size_t own = 0;
+  for (const Run& run : runs) {
+    if (run.info.run_name.starts_with("step-")) {
+      EXPECT_TRUE(keyed.insert(run.info.run_name).second) << run.info.run_name << " was made twice";
+    } else {
+      ++own;
+      EXPECT_EQ(run.metrics.size(), 1U);
+    }
+  }
+  EXPECT_EQ(keyed.size(), static_cast<std::size_t>(kSteps));
+  EXPECT_EQ(own, own_runs);
+  const std::vector<ModelVersion> versions = opened.registry->ListVersions("churn").value();
+  ASSERT_EQ(versions.size(), static_cast<std::size_t>(kSteps));
+  EXPECT_EQ(versions.front().version, kSteps) << "numbers without gaps";
+  EXPECT_EQ(opened.tracking->ListExperiments().value().size(), 1U) << "one Default experiment";
+}
+
+class ConcurrencyTest : public internal::StoreTest {};
+
+TEST_F(ConcurrencyTest, TwoProcessesMakeEachKeyedRunAndVersionOnce) {
+  opened_.reset();
+  const std::filesystem::path root = root_ / "fresh";
+  ASSERT_TRUE(store::Workspace::Open(root, true).ok());
+  pid_t children[2] = {};
+  for (pid_t& child : children) {
+    child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      _exit(Work(root));
+    }
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+  }
+  ExpectKeyedStepsOnce(root, 2 * kSteps);
+}
+
+TEST_F(ConcurrencyTest, KilledProcessLeavesTheStoreUsable) {
+  opened_.reset();
+  const std::filesystem::path root = root_ / "fresh";
+  ASSERT_TRUE(store::Workspace::Open(root, true).ok());
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    for (;;) {
+      if (Work(root) != 0) {
+        _exit(1);
+      }
+    }
+  }
+  // The child is killed wherever it is when the first version shows.
+  for (bool seen = false; !seen;) {
+    Opened opened(root);
+    seen = opened.registry->GetModel("churn").ok() && !opened.registry->ListVersions("churn")->empty();
+  }
+  ASSERT_EQ(kill(child, SIGKILL), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(Work(root), 0) << "the same steps again";
+  Opened opened(root);
+  EXPECT_EQ(opened.registry->ListVersions("churn").value().size(), static_cast<std::size_t>(kSteps));
+}
+
+TEST_F(ConcurrencyTest, ThreadsShareOneStore) {
+  const std::string run = NewRun();
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([this, t, &run] {
+        for (int i = 0; i < 25; ++i) {
+          EXPECT_TRUE(tracking().LogMetric(run, {"auc", static_cast<double>(i), t, i}).ok());
+          EXPECT_TRUE(tracking().GetRun(run).ok());
+        }
+      });
+    }
+  }
+  EXPECT_EQ(tracking().MetricHistory(run, "auc").value().size(), 100U);
+  EXPECT_EQ(tracking().GetRun(run).value().metrics.at("auc").step, 24);
+}
+
+}  // namespace
+}  // namespace millrace::tracking

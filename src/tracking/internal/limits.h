@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// MLflow's limits on names, keys and values (mlflow/utils/validation.py).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace millrace::tracking::internal {
+
+inline constexpr std::size_t kMaxParamValue = 6000;
+inline constexpr std::size_t kMaxTagValue = 8000;
+inline constexpr std::size_t kMaxExperimentTagValue = 5000;
+inline constexpr std::size_t kMaxRegistryTagValue = 100'000;
+
+/// Key of a metric, parameter or tag: 1 to 250 characters of [/\w.\- :], a normal relative path.
+/// @param what  "metric", "param", "tag"
+Result<void> CheckKey(std::string_view what, std::string_view key);
+/// 1 to 500 characters, not only blanks.
+Result<void> CheckExperimentName(std::string_view name);
+/// Not blank, no '/' and no ':'.
+Result<void> CheckModelName(std::string_view name);
+/// Not blank, none of / : . % " '
+Result<void> CheckLoggedModelName(std::string_view name);
+/// 1 to 255 of [\w-], neither "latest" nor "v" and digits.
+Result<void> CheckAlias(std::string_view alias);
+/// Decimal digits.
+Result<long long> ParseExperimentId(std::string_view id);
+Result<void> CheckLength(std::string_view what, std::string_view value, std::size_t most);
+/// The first `most` characters (UTF-8) of the text.
+std::string Truncated(std::string_view text, std::size_t most);
+/// Canonical stage name from any letter case.
+Result<std::string> CanonicalStage(std::string_view stage);
+/// A name that people can say, made from an id: "quiet-weir-312".
+std::string SpokenName(std::string_view id);
+
+}  // namespace millrace::tracking::internal
