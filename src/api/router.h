@@ -39,6 +39,8 @@ class Router {
   /// @param pattern  "/endpoints/{name}/invocations"; a parameter stands for one whole, non-empty segment. Static patterns win.
   /// The same method and pattern twice is a broken invariant. GET routes answer HEAD as well.
   void Add(std::string_view method, std::string_view pattern, RouteHandler handler);
+  /// Every pattern, once.
+  std::vector<std::string> Patterns() const;
   Match Find(std::string_view method, std::string_view path) const;
 
  private:

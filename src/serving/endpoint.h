@@ -2,7 +2,9 @@
 // Endpoints of a server: each shows one snapshot, which is swapped whole while requests run.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,8 +35,13 @@ class Endpoint {
   std::string problem() const MILL_EXCLUDES(mutex_);
   void SetProblem(std::string problem) MILL_EXCLUDES(mutex_);
 
+  /// Rows scored since the server started.
+  std::uint64_t rows_scored() const { return rows_scored_.load(std::memory_order_relaxed); }
+  void CountRows(std::size_t n) { rows_scored_.fetch_add(n, std::memory_order_relaxed); }
+
  private:
   const EndpointSpec spec_;
+  std::atomic<std::uint64_t> rows_scored_{0};
   // A mutex held for one pointer copy, not std::atomic<std::shared_ptr>: GCC 12 ends its atomic's load with a relaxed unlock,
   // which ThreadSanitizer rightly reports, and it spins in user space as well.
   mutable base::Mutex mutex_;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/result.h"
 
 namespace millrace::serving {
 
@@ -27,7 +28,12 @@ struct EndpointSpec {
   /// The instant as of which `deploy` publishes feature values.
   std::optional<Timestamp> as_of;
 
+  bool operator==(const EndpointSpec&) const = default;
   static const base::Declaration<EndpointSpec>& Declared();
 };
+
+/// What the declaration cannot say: the name can stand in a URL (a letter or digit, then letters, digits, "-", "_", at most 63), entity and
+/// key come together, views come with a key. kInvalidArgument names the first mistake.
+Result<void> CheckEndpointSpec(const EndpointSpec& spec);
 
 }  // namespace millrace::serving

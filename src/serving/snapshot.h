@@ -77,10 +77,12 @@ class Snapshot {
   bool all_views_bound() const { return unbound_.empty(); }
 
   /// Completes the rows from the online store where they have keys, checks that no required column is missing, and predicts.
+  /// A value that the request gives, null included, goes before the stored one. Without keys a column counts as given if any
+  /// row gives it, as in a data frame.
   /// @param block  shaped for this snapshot; its missing values are filled in
-  ///         - kInvalidArgument naming the first required column that a row without key lacks;
+  ///         - kInvalidArgument naming the first required column that is missing;
   ///         - kNotFound naming the first key that no view knows, where values of it are needed;
-  ///         - kFailedPrecondition if a column is in no published view.
+  ///         - kUnavailable if a view has not been published yet.
   /// Thread-safe.
   Result<void> Score(RowBlock& block, Scores& scores) const;
 
@@ -98,9 +100,11 @@ class Snapshot {
 
   Snapshot(EndpointSpec spec, ModelVersion version, models::Model model, const features::OnlineStore* store);
   Result<void> BindViews();
+  /// True if a required column of the row was neither given nor filled; `column` is its place.
+  bool LacksColumn(const RowBlock& block, std::size_t row, std::size_t& column) const;
+  Result<void> CheckGiven(const RowBlock& block) const;
   Result<void> Complete(RowBlock& block, Scores& scores) const;
-  Result<void> CompleteFrom(const View& view, RowBlock& block, std::vector<std::uint8_t>& found, Scores& scores) const;
-  Result<void> CheckComplete(const RowBlock& block, const std::vector<std::uint8_t>& found) const;
+  Error Incomplete(const RowBlock& block, std::size_t row, std::size_t column, bool is_key_known) const;
 
   EndpointSpec spec_;
   ModelVersion version_;

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Appends JSON to a string: what the hot path answers, without a document in between.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace millrace::api::internal {
+
+/// The text in quotes, escaped. Bytes that are no UTF-8 become U+FFFD.
+void AppendJsonString(std::string_view text, std::string& out);
+/// Shortest text that reads back as the same double; null where it is not finite.
+void AppendJsonDouble(double value, std::string& out);
+/// "[0.25,1]".
+void AppendJsonDoubles(std::span<const double> values, std::string& out);
+void AppendJsonInt(std::int64_t value, std::string& out);
+
+}  // namespace millrace::api::internal

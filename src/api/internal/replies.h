@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Errors as replies, in the three forms that clients expect.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/http_message.h"
+
+namespace millrace::api::internal {
+
+net::Response JsonReply(std::string body, int status = 200);
+net::Response TextReply(std::string body, int status = 200);
+
+/// `{"error_code":"...","message":"..."}` with MLflow's status.
+net::Response MlflowError(const Error& error);
+net::Response MlflowError(int status, std::string_view error_code, std::string_view message);
+/// `{"error":"..."}` of the Open Inference Protocol, with the native status.
+net::Response InferenceError(const Error& error);
+net::Response InferenceError(int status, std::string_view message);
+/// `{"error_code":"...","message":"...","hint":"..."}` with the native status.
+net::Response NativeError(const Error& error);
+
+/// Message and hint as one sentence for forms that have no place for a hint.
+std::string OneLine(const Error& error);
+
+}  // namespace millrace::api::internal
