@@ -188,18 +188,27 @@ def check_commands(root, path, targets, binary_help):
 
 
 def check_schemas(root, binary):
-    """docs/schema/ holds what `millrace schema` prints, file by file."""
-    folder = root / "docs/schema"
-    published = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    if not published:
-        yield "docs/schema: no published JSON Schema"
-    for path in published:
-        name = path.name.removesuffix(".json").removesuffix(".schema")
-        done = subprocess.run([str(binary), "schema", name], capture_output=True, text=True, timeout=20, check=False)
+    """docs/schemas/ holds what `millrace schema KIND` prints, one file per kind that `millrace schema` lists."""
+
+    def ask(*words):
+        return subprocess.run([str(binary), "schema", *words], capture_output=True, text=True, timeout=20, check=False)
+
+    folder = root / "docs/schemas"
+    kinds = ask().stdout.split()
+    if not kinds:
+        yield "millrace schema lists no kinds of project files"
+    for path in sorted(folder.glob("*.json")):
+        if path.name.removesuffix(".schema.json") not in kinds:
+            yield f"{path.relative_to(root)}: millrace schema knows no such kind; it lists {', '.join(kinds)}"
+    for kind in kinds:
+        path = folder / f"{kind}.schema.json"
+        done, accept = ask(kind), f"accept: build/release/millrace schema {kind} > {path.relative_to(root)}"
         if done.returncode != 0:
-            yield f"{path.relative_to(root)}: millrace schema {name} fails: {(done.stderr.strip().splitlines() or ['no output'])[0]}"
+            yield f"millrace schema {kind} fails: {(done.stderr.strip().splitlines() or ['no output'])[0]}"
+        elif not path.exists():
+            yield f"{path.relative_to(root)} is missing; {accept}"
         elif done.stdout.strip() != path.read_text().strip():
-            yield f"{path.relative_to(root)}: differs from today's; accept: build/release/millrace schema {name} > {path.relative_to(root)}"
+            yield f"{path.relative_to(root)}: differs from today's; {accept}"
 
 
 def check_sources(root):

@@ -110,9 +110,9 @@ def test_document_check_finds_a_module_without_readme(tree):
 def test_document_check_asks_the_binary_for_commands_flags_and_schemas(tree):
     binary = tree / "fake"
     binary.write_text('#!/bin/sh\ncase "$*" in\n--help) echo "  run  runs";;\n"run --help") echo "  --json  for machines";;\n'
-                      '"schema project") echo "{}";;\n*) exit 2;;\nesac\n')
+                      '"schema project") echo "{}";;\n"schema") echo project;;\n*) exit 2;;\nesac\n')
     binary.chmod(0o755)
-    write(tree, "docs/schema/project.schema.json", "{}\n")
+    write(tree, "docs/schemas/project.schema.json", "{}\n")
 
     def check():
         done = subprocess.run([sys.executable, ROOT / "scripts/check_docs.py", "--root", tree, "--binary", binary], capture_output=True,
@@ -122,12 +122,16 @@ def test_document_check_asks_the_binary_for_commands_flags_and_schemas(tree):
     write(tree, "docs/a.md", "`millrace run --json`\n")
     assert check() == (0, "")
     write(tree, "docs/a.md", "`millrace walk`, `millrace run --fast`\n")
-    write(tree, "docs/schema/project.schema.json", '{"old": 1}\n')
+    write(tree, "docs/schemas/project.schema.json", '{"old": 1}\n')
     code, output = check()
     assert code == 1
     assert "millrace has no command walk" in output
     assert "millrace run has no --fast" in output
     assert "differs from today's" in output
+    (tree / "docs/schemas/project.schema.json").rename(tree / "docs/schemas/old.schema.json")
+    code, output = check()
+    assert "docs/schemas/project.schema.json is missing" in output
+    assert "old.schema.json: millrace schema knows no such kind" in output
 
 
 def test_format_check_finds_an_unformatted_file(tmp_path):
