@@ -30,12 +30,6 @@ using internal::Threshold;
 using internal::Tile;
 using internal::WithInterval;
 
-// Monitoring puts its section between these marks later.
-constexpr std::string_view kDriftBegin = "<!--drift-->";
-constexpr std::string_view kDriftEnd = "<!--/drift-->";
-constexpr std::string_view kNavBegin = "<!--drift-link-->";
-constexpr std::string_view kNavEnd = "<!--/drift-link-->";
-
 double Share(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
@@ -374,32 +368,6 @@ std::string GateSection(const ReportData& data) {
   return Section("gates", "Gates", "What a version must show before it serves.", table.ToHtml());
 }
 
-std::string DriftSectionHtml(const DriftSection& drift) {
-  HtmlTable table({{"column"},
-                   {"verdict"},
-                   {"PSI", true},
-                   {"Wasserstein / std", true},
-                   {"KS", true},
-                   {"KS p", true},
-                   {"missing before", true},
-                   {"missing now", true},
-                   {"why"}},
-                  true);
-  for (const DriftRow& row : drift.rows) {
-    const std::string_view kind = row.verdict == "ok"     ? "ok"
-                                  : row.verdict == "warn" ? "warn"
-                                                          : "bad";
-    table.AddRow({Esc(row.column), Pill(kind, row.verdict), Fixed(row.psi), Fixed(row.wasserstein),
-                  Fixed(row.ks), PValue(row.ks_p_value), Percent(row.reference_missing),
-                  Percent(row.current_missing), Esc(row.reason)});
-  }
-  const std::string intro = "<strong>" + Esc(drift.summary) +
-                            "</strong> Compared: " + Esc(drift.current) + ", against " +
-                            Esc(drift.reference) + ".";
-  return Section("drift", "Has the world moved since training?", intro,
-                 internal::DriftFigure(drift).ToHtml() + table.ToHtml());
-}
-
 std::string LineageSection(const ReportData& data) {
   if (data.lineage.empty() && data.reproduce.empty()) {
     return "";
@@ -431,27 +399,13 @@ std::string Navigation(const std::string& sections) {
   std::string html = "<nav aria-label=\"Sections\"><div class=\"wide\">";
   for (const auto& [id, name] : kLinks) {
     if (std::string_view(id) == "lineage") {
-      html += std::string(kNavBegin) + std::string(kNavEnd);
+      html += std::string(internal::kNavBegin) + std::string(internal::kNavEnd);
     }
     if (sections.find("<section id=\"" + std::string(id) + "\">") != std::string::npos) {
       html += "<a href=\"#" + std::string(id) + "\">" + name + "</a>";
     }
   }
   return html + "</div></nav>\n";
-}
-
-// Puts `content` between two marks that stand in the page.
-Result<std::string> Between(std::string_view page, std::string_view begin, std::string_view end,
-                            std::string_view content) {
-  const std::size_t first = page.find(begin);
-  const std::size_t last = first == std::string_view::npos ? first : page.find(end, first);
-  if (last == std::string_view::npos) {
-    return base::InvalidArgument("the report has no place for a drift section (mark \"" +
-                                 std::string(begin) + "\" is missing)")
-        .Hint("run the evaluation again to write the report anew");
-  }
-  return std::string(page.substr(0, first + begin.size())) + std::string(content) +
-         std::string(page.substr(last));
 }
 
 }  // namespace
@@ -461,7 +415,7 @@ std::string RenderHtmlReport(const ReportData& data) {
                          RankingSection(data) + CalibrationSection(data) + DecisionSection(data) +
                          ImportanceSection(data) + DistributionSection(data) +
                          ExpectationSection(data) + GateSection(data);
-  sections += std::string(kDriftBegin) + std::string(kDriftEnd);
+  sections += std::string(internal::kDriftBegin) + std::string(internal::kDriftEnd);
   sections += LineageSection(data);
   const std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -482,40 +436,9 @@ Result<void> WriteHtmlReport(const std::filesystem::path& path, const ReportData
   return base::WriteFileAtomic(path, RenderHtmlReport(data)).With("writing the report");
 }
 
-Result<std::string> WithDriftSection(std::string_view report_html, const DriftSection& drift) {
-  MILL_ASSIGN_OR_RETURN(const std::string page,
-                        Between(report_html, kDriftBegin, kDriftEnd, DriftSectionHtml(drift)));
-  return Between(page, kNavBegin, kNavEnd, "<a href=\"#drift\">Drift</a>");
-}
-
-namespace {
-
-Result<std::vector<std::filesystem::path>> WriteFigures(
-    const std::filesystem::path& dir, const std::vector<internal::NamedFigure>& figures) {
-  std::vector<std::filesystem::path> paths;
-  for (const internal::NamedFigure& named : figures) {
-    const std::filesystem::path svg = dir / (named.name + ".svg");
-    const std::filesystem::path png = dir / (named.name + ".png");
-    MILL_RETURN_IF_ERROR(base::WriteFileAtomic(svg, named.figure.ToSvg()));
-    MILL_RETURN_IF_ERROR(named.figure.ToPng(png));
-    paths.push_back(svg);
-    paths.push_back(png);
-  }
-  return paths;
-}
-
-}  // namespace
-
 Result<std::vector<std::filesystem::path>> WritePlots(const std::filesystem::path& dir,
                                                       const ReportData& data) {
-  return WriteFigures(dir, internal::AllFigures(data)).With("writing plots");
-}
-
-Result<std::vector<std::filesystem::path>> WriteDriftPlots(const std::filesystem::path& dir,
-                                                           const DriftSection& drift) {
-  std::vector<internal::NamedFigure> figures;
-  figures.push_back({"drift_psi", internal::DriftFigure(drift)});
-  return WriteFigures(dir, figures).With("writing drift plots");
+  return internal::WriteFigures(dir, internal::AllFigures(data)).With("writing plots");
 }
 
 }  // namespace millrace::evaluation

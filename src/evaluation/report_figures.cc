@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/file.h"
 #include "base/number_format.h"
 
 namespace millrace::evaluation::internal {
@@ -380,6 +381,20 @@ std::vector<NamedFigure> AllFigures(const ReportData& data) {
     figures.push_back({"feature_distributions", AllDistributionsFigure(data)});
   }
   return figures;
+}
+
+Result<std::vector<std::filesystem::path>> WriteFigures(const std::filesystem::path& dir,
+                                                        const std::vector<NamedFigure>& figures) {
+  std::vector<std::filesystem::path> paths;
+  for (const NamedFigure& named : figures) {
+    const std::filesystem::path svg = dir / (named.name + ".svg");
+    const std::filesystem::path png = dir / (named.name + ".png");
+    MILL_RETURN_IF_ERROR(base::WriteFileAtomic(svg, named.figure.ToSvg()));
+    MILL_RETURN_IF_ERROR(named.figure.ToPng(png));
+    paths.push_back(svg);
+    paths.push_back(png);
+  }
+  return paths;
 }
 
 }  // namespace millrace::evaluation::internal

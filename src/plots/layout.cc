@@ -197,15 +197,11 @@ void PanelLayout::DrawHeatMap() {
 
 void PanelLayout::DrawHorizontalBars() {
   const std::size_t n = panel_.categories().size();
-  if (n == 0) {
-    return;
-  }
   std::vector<const Panel::Series*> bars;
+  std::vector<std::vector<std::string>> texts;
   double lowest = 0;
   double highest = 0;
-  double label_width = 0;
   double value_width = 0;
-  std::vector<std::vector<std::string>> texts;
   for (const Panel::Series& series : panel_.series()) {
     if (series.kind != Panel::Series::Kind::kHorizontalBars) {
       continue;
@@ -224,6 +220,7 @@ void PanelLayout::DrawHorizontalBars() {
       value_width = std::max(value_width, TextWidth(text, kTickSize));
     }
   }
+  double label_width = 0;
   for (const std::string& category : panel_.categories()) {
     label_width = std::max(label_width, TextWidth(category, kLabelSize));
   }
@@ -234,28 +231,8 @@ void PanelLayout::DrawHorizontalBars() {
   plot_ = {rest_.x + label_width + 10, rest_.y, rest_.width - label_width - 10 - value_width - 8,
            rest_.height - bottom};
   x_ = {lowest, highest, plot_.x, plot_.right()};
-  const double slot = plot_.height / static_cast<double>(n);
-  const double group = std::min(slot * 0.74, 26.0 * static_cast<double>(bars.size()));
-  const double thickness = group / static_cast<double>(bars.size());
   for (std::size_t i = 0; i < n; ++i) {
-    const double middle = plot_.y + (static_cast<double>(i) + 0.5) * slot;
-    AddText({plot_.x - 10, middle + 4}, FitText(panel_.categories()[i], kLabelSize, label_width),
-            kLabelSize, kInkColor, Anchor::kEnd);
-    for (std::size_t b = 0; b < bars.size(); ++b) {
-      const double y = middle - group / 2 + static_cast<double>(b) * thickness;
-      const Box track{plot_.x, y, plot_.width, std::max(1.0, thickness - 1)};
-      drawing_.shapes.emplace_back(Rectangle{track, 2.5, kTrackColor, ""});
-      const double value = i < bars[b]->y.size() ? bars[b]->y[i] : 0;
-      if (!std::isfinite(value)) {
-        continue;
-      }
-      const double zero = x_(std::clamp(0.0, lowest, highest));
-      const double end = x_(std::clamp(value, lowest, highest));
-      const Box bar{std::min(zero, end), y, std::abs(end - zero), track.height};
-      drawing_.shapes.emplace_back(
-          Rectangle{bar, 2.5, bars[b]->color, panel_.categories()[i] + ": " + texts[b][i]});
-      AddText({plot_.right() + 8, y + track.height / 2 + 4}, texts[b][i], kTickSize, kTickColor);
-    }
+    DrawHorizontalRow(i, bars, texts);
   }
   for (const Panel::Reference& reference : panel_.references()) {
     if (reference.is_vertical && reference.at > lowest && reference.at < highest) {
@@ -267,6 +244,33 @@ void PanelLayout::DrawHorizontalBars() {
   }
   AddText({plot_.x + plot_.width / 2, rest_.bottom() - 4}, panel_.x_axis().label, kLabelSize,
           kTickColor, Anchor::kMiddle);
+}
+
+void PanelLayout::DrawHorizontalRow(std::size_t i, const std::vector<const Panel::Series*>& bars,
+                                    const std::vector<std::vector<std::string>>& texts) {
+  const double slot = plot_.height / static_cast<double>(panel_.categories().size());
+  const double group = std::min(slot * 0.74, 26.0 * static_cast<double>(bars.size()));
+  const double thickness = group / static_cast<double>(bars.size());
+  const double middle = plot_.y + (static_cast<double>(i) + 0.5) * slot;
+  // A little more than was measured, so that rounding never cuts the widest text.
+  const double label_width = plot_.x - 9.5 - rest_.x;
+  AddText({plot_.x - 10, middle + 4}, FitText(panel_.categories()[i], kLabelSize, label_width),
+          kLabelSize, kInkColor, Anchor::kEnd);
+  for (std::size_t b = 0; b < bars.size(); ++b) {
+    const double y = middle - group / 2 + static_cast<double>(b) * thickness;
+    const Box track{plot_.x, y, plot_.width, std::max(1.0, thickness - 1)};
+    drawing_.shapes.emplace_back(Rectangle{track, 2.5, kTrackColor, ""});
+    const double value = i < bars[b]->y.size() ? bars[b]->y[i] : 0;
+    if (!std::isfinite(value)) {
+      continue;
+    }
+    const double zero = x_(std::clamp(0.0, x_.low, x_.high));
+    const double end = x_(std::clamp(value, x_.low, x_.high));
+    const Box bar{std::min(zero, end), y, std::abs(end - zero), track.height};
+    drawing_.shapes.emplace_back(
+        Rectangle{bar, 2.5, bars[b]->color, panel_.categories()[i] + ": " + texts[b][i]});
+    AddText({plot_.right() + 8, y + track.height / 2 + 4}, texts[b][i], kTickSize, kTickColor);
+  }
 }
 
 Drawing Layout(const Figure& figure) {

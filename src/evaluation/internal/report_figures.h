@@ -2,7 +2,9 @@
 // The pictures of a report: made once, used in the page and written as files.
 #pragma once
 
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "evaluation/report.h"
@@ -34,7 +36,16 @@ plots::Figure DistributionFigure(const ReportData& data, const FeatureDistributi
 plots::Figure AllDistributionsFigure(const ReportData& data);
 plots::Figure DriftFigure(const DriftSection& drift);
 
+// The places in the page where monitoring puts its section and the link to it.
+inline constexpr std::string_view kDriftBegin = "<!--drift-->";
+inline constexpr std::string_view kDriftEnd = "<!--/drift-->";
+inline constexpr std::string_view kNavBegin = "<!--drift-link-->";
+inline constexpr std::string_view kNavEnd = "<!--/drift-link-->";
+
 /// Every picture that the data allows, in the order of the page, without drift.
 std::vector<NamedFigure> AllFigures(const ReportData& data);
+/// Writes NAME.svg and NAME.png of each, atomically each; returns the paths in order.
+Result<std::vector<std::filesystem::path>> WriteFigures(const std::filesystem::path& dir,
+                                                        const std::vector<NamedFigure>& figures);
 
 }  // namespace millrace::evaluation::internal

@@ -3,6 +3,7 @@
 // map.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ class PanelLayout {
   void DrawLegend();
   void DrawHeatMap();
   void DrawHorizontalBars();
+  void DrawHorizontalRow(std::size_t i, const std::vector<const Panel::Series*>& bars,
+                         const std::vector<std::vector<std::string>>& texts);
   // Panels with two axes, in axes_layout.cc.
   void DrawAxesPanel();
   Ticks XTicks(double width) const;
