@@ -2,7 +2,7 @@
 // Gradient-boosted trees by LightGBM's C API, with the same model text at any thread count.
 #include <LightGBM/c_api.h>
 
-#include <cmath>
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -63,10 +63,18 @@ LearnerInfo MakeInfo() {
   return info;
 }
 
+/// LightGBM's threads spin while they wait; below this many rows for each they cost more than they bring, above all beside other
+/// learners. Measured on 2 loaded cores (4,200 rows, 84 trees): 14 s on 2 threads, 0.5 s on 1.
+constexpr std::size_t kRowsPerThread = 32'768;
+
+std::size_t ThreadsFor(const Context& context, std::size_t rows) {
+  return std::clamp<std::size_t>(rows / kRowsPerThread, 1, static_cast<std::size_t>(internal::Threads(context)));
+}
+
 /// The parameters as LightGBM reads them. Row-wise histograms are forced so that no timing decides the layout.
-std::string Settings(const Context& context, const Params& params) {
+std::string Settings(const Context& context, const Params& params, std::size_t rows) {
   std::string text = "objective=binary boosting=gbdt metric=None verbosity=-1 deterministic=true force_row_wise=true";
-  text += " num_threads=" + std::to_string(internal::Threads(context));
+  text += " num_threads=" + std::to_string(ThreadsFor(context, rows));
   // LightGBM reads a 32-bit seed and derives all others from it.
   text += " seed=" + std::to_string(context.seed & 0x7fffffffU);
   for (const auto& [name, value] : params) {
@@ -178,7 +186,7 @@ Result<Trained> LightGbmLearner::Train(const Context& context, const TrainingDat
   MILL_ASSIGN_OR_RETURN(trained.notes, internal::CheckTrainingData(data));
   MILL_RETURN_IF_ERROR(context.Check());
   LGBM_RegisterLogCallback([](const char*) {});
-  const std::string settings = Settings(context, trained.params);
+  const std::string settings = Settings(context, trained.params, data.train.rows);
   MILL_ASSIGN_OR_RETURN(const Dataset train, MakeDataset(data.train, data.train_labels, settings, nullptr));
   MILL_RETURN_IF_ERROR(SetNames(train.get(), data.train.names));
   MILL_ASSIGN_OR_RETURN(const Dataset validation,
