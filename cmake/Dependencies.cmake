@@ -96,6 +96,7 @@ millrace_debian(rocksdb rocksdb)
 millrace_debian(onnx onnx_proto protobuf)
 target_compile_definitions(dep::onnx INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
 millrace_debian(zlib z)
+millrace_debian(pcre2 pcre2-8)
 millrace_debian(cairo cairo)
 target_include_directories(dep::cairo SYSTEM INTERFACE /usr/include/cairo)
 

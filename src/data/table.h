@@ -11,10 +11,13 @@
 #include <utility>
 #include <vector>
 
-#include <arrow/type_fwd.h>
-
 #include "base/hash.h"
 #include "base/result.h"
+
+// Declared here, not included: users of Table need no header of Arrow.
+namespace arrow {
+class Table;
+}  // namespace arrow
 
 namespace millrace::data {
 

@@ -48,8 +48,8 @@ struct Expectation {
   bool or_equal = false;
   /// Sets of column names: no others may exist.
   bool exact_match = true;
-  /// Rows that a kind over several columns leaves out: "both_values_are_missing" (default of pairs), "either_value_is_missing";
-  /// "all_values_are_missing" (default of compounds), "any_value_is_missing"; "never".
+  /// Rows that a kind over several columns leaves out. Pairs: "both_values_are_missing" (default), "either_value_is_missing",
+  /// "neither"; compounds: "all_values_are_missing" (default), "any_value_is_missing", "never".
   std::string ignore_row_if;
   /// "error" stops what needs the table, "warn" reports only.
   std::string severity = "error";
