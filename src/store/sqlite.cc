@@ -210,11 +210,10 @@ Error ErrorOf(sqlite3* db, const std::filesystem::path& path) {
     case SQLITE_FULL:
       return base::ResourceExhausted(message).Hint("free disk space, then run the same command again");
     case SQLITE_IOERR:
-      if (sqlite3_system_errno(db) == ENOSPC || sqlite3_system_errno(db) == EDQUOT ||
-          sqlite3_system_errno(db) == EFBIG) {
+      if (sqlite3_system_errno(db) == ENOSPC || sqlite3_system_errno(db) == EDQUOT) {
         return base::ResourceExhausted(message).Hint("free disk space, then run the same command again");
       }
-      return base::Unavailable(message);
+      return base::Unavailable(message).Hint("check free space, limits and health of the disk, then try again");
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conformance suite over both stores, and what only a store on disk can show: reopening, kill -9, damage.
+#include "store/key_value.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "store/internal/entry_codec.h"
+#include "store/key_value_conformance.h"
+
+namespace millrace::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path FreshDir(const std::string& name) {
+  const fs::path dir = fs::path(testing::TempDir()) / ("key_value_" + name + "_" + std::to_string(getpid()));
+  fs::remove_all(dir);
+  return dir;
+}
+
+// The folder lives as long as the process: a store may outlive the factory's call only by the test.
+std::unique_ptr<KeyValue> MakeRocks() {
+  Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(FreshDir("conformance"), false);
+  EXPECT_TRUE(kv.ok()) << kv.error().ToString();
+  return *std::move(kv);
+}
+
+INSTANTIATE_TEST_SUITE_P(RocksDb, KeyValueConformance, testing::Values(MakeRocks));
+INSTANTIATE_TEST_SUITE_P(Memory, KeyValueConformance, testing::Values(MakeMemoryKeyValue));
+
+class RocksDbTest : public testing::Test {
+ protected:
+  void SetUp() override { dir_ = FreshDir(testing::UnitTest::GetInstance()->current_test_info()->name()); }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  std::unique_ptr<KeyValue> Open(bool read_only = false) {
+    Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir_, read_only);
+    EXPECT_TRUE(kv.ok()) << kv.error().ToString();
+    return *std::move(kv);
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(RocksDbTest, KeepsValuesAndVersionsOverReopening) {
+  const std::vector<Put> first = {{"k", {10, 0, 0}, "v"}};
+  ASSERT_TRUE(Open()->PutMany(first).ok());
+  const std::unique_ptr<KeyValue> kv = Open();
+  const std::vector<Put> older = {{"k", {9, 0, 0}, "older"}};
+  ASSERT_TRUE(kv->PutMany(older).ok());
+  const std::vector<std::string> keys = {"k"};
+  EXPECT_EQ(kv->GetMany(keys)->front()->value, "v");
+}
+
+TEST_F(RocksDbTest, OneWriterAtATime) {
+  const std::unique_ptr<KeyValue> kv = Open();
+  const Result<std::unique_ptr<KeyValue>> second = OpenRocksDb(dir_, false);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), base::ErrorCode::kFailedPrecondition) << second.error().ToString();
+  EXPECT_NE(second.error().message().find(dir_.string()), std::string::npos);
+}
+
+TEST_F(RocksDbTest, ReadersSeeTheStateOfTheirOpening) {
+  const std::unique_ptr<KeyValue> writer = Open();
+  const std::vector<Put> first = {{"a", {}, "1"}};
+  ASSERT_TRUE(writer->PutMany(first).ok());
+  const std::unique_ptr<KeyValue> reader = Open(true);
+  const std::vector<std::string> keys = {"a"};
+  EXPECT_EQ(reader->GetMany(keys)->front()->value, "1");
+  EXPECT_EQ(reader->PutMany(first).error().code(), base::ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(reader->DeletePrefix("a").error().code(), base::ErrorCode::kFailedPrecondition);
+}
+
+TEST_F(RocksDbTest, MissingFolderIsAnErrorForReaders) { EXPECT_FALSE(OpenRocksDb(dir_, true).ok()); }
+
+TEST_F(RocksDbTest, WritersOfOneKeyLeaveTheHighestVersion) {
+  const std::unique_ptr<KeyValue> kv = Open();
+  std::vector<std::thread> writers;
+  for (int w = 0; w < 4; ++w) {
+    writers.emplace_back([&kv, w] {
+      for (int i = 0; i < 25; ++i) {
+        const std::int64_t time = i * 4 + w;
+        const std::vector<Put> puts = {{"k", {time, 0, 0}, std::to_string(time)}};
+        ASSERT_TRUE(kv->PutMany(puts).ok());
+      }
+    });
+  }
+  for (std::thread& writer : writers) {
+    writer.join();
+  }
+  const std::vector<std::string> keys = {"k"};
+  EXPECT_EQ(kv->GetMany(keys)->front()->value, "99");
+}
+
+// The child says over a pipe which batch was acknowledged; after the kill all of them must be there, each whole.
+TEST_F(RocksDbTest, AcknowledgedWritesOutliveKill9) {
+  constexpr int kBatch = 20;
+  for (int round = 0; round < 3; ++round) {
+    int pipe_ends[2];
+    ASSERT_EQ(pipe(pipe_ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(pipe_ends[0]);
+      Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir_, false);
+      for (std::int64_t batch = 1; kv.ok(); ++batch) {
+        std::vector<Put> puts;
+        for (int i = 0; i < kBatch; ++i) {
+          puts.push_back({"key" + std::to_string(i), {round * 1'000'000 + batch, 0, 0}, std::to_string(batch)});
+        }
+        if (!(*kv)->PutMany(puts).ok() || write(pipe_ends[1], &batch, sizeof(batch)) != sizeof(batch)) {
+          break;
+        }
+      }
+      _exit(1);
+    }
+    close(pipe_ends[1]);
+    std::int64_t acknowledged = 0;
+    std::int64_t batch = 0;
+    while (batch < 5 + round * 7 && read(pipe_ends[0], &batch, sizeof(batch)) == sizeof(batch)) {
+      acknowledged = batch;
+    }
+    kill(child, SIGKILL);
+    while (read(pipe_ends[0], &batch, sizeof(batch)) == sizeof(batch)) {
+      acknowledged = batch;
+    }
+    close(pipe_ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    ASSERT_GE(acknowledged, 1);
+    const std::unique_ptr<KeyValue> kv = Open();
+    std::vector<std::string> keys;
+    for (int i = 0; i < kBatch; ++i) {
+      keys.push_back("key" + std::to_string(i));
+    }
+    const auto entries = *kv->GetMany(keys);
+    for (const auto& entry : entries) {
+      ASSERT_TRUE(entry.has_value());
+      EXPECT_GE(entry->version.event_time, round * 1'000'000 + acknowledged);
+      // All keys of a batch come together.
+      EXPECT_EQ(entry->version, entries.front()->version);
+    }
+  }
+}
+
+TEST_F(RocksDbTest, FullDiskRefusesTheWriteAndKeepsTheOld) {
+  const std::vector<Put> small = {{"k", {1, 0, 0}, "old"}};
+  ASSERT_TRUE(Open()->PutMany(small).ok());
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir_, false);
+    if (!kv.ok()) {
+      _exit(2);
+    }
+    const rlimit limit{65536, 65536};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const std::vector<Put> big = {{"k", {2, 0, 0}, std::string(1 << 20, 'x')}};
+    _exit((*kv)->PutMany(big).ok() ? 1 : 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  const std::vector<std::string> keys = {"k"};
+  EXPECT_EQ(Open()->GetMany(keys)->front()->value, "old");
+}
+
+TEST(EntryCodec, BytesAreAsDocumented) {
+  const std::string bytes = internal::EncodeEntry({1, -1, 256}, "v");
+  EXPECT_EQ(bytes, std::string("\x01\x01\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x01\0\0\0\0\0\0v", 26));
+  EXPECT_EQ(*internal::DecodeEntry(bytes), (Entry{{1, -1, 256}, "v"}));
+}
+
+TEST(EntryCodec, DamageIsDataLoss) {
+  EXPECT_EQ(internal::DecodeEntry("").error().code(), base::ErrorCode::kDataLoss);
+  EXPECT_EQ(internal::DecodeEntry(std::string(24, '\x01')).error().code(), base::ErrorCode::kDataLoss);
+  EXPECT_EQ(internal::DecodeEntry(std::string(30, '\x02')).error().code(), base::ErrorCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace millrace::store

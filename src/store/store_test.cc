@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of the metadata database, blobs, the workspace and its lock.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "store/blobs.h"
+#include "store/lock.h"
+#include "store/metadata.h"
+#include "store/workspace.h"
+
+namespace millrace::store {
+namespace {
+
+namespace fs = std::filesystem;
+using base::ErrorCode;
+
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(testing::TempDir()) /
+           ("store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + "_" +
+            std::to_string(getpid()));
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+    // For the children that give up the rights of root.
+    fs::permissions(dir_, fs::perms::all);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  std::unique_ptr<Metadata> OpenDb() {
+    Result<std::unique_ptr<Metadata>> db = OpenSqlite(dir_ / "metadata.db", {.busy_timeout_ms = 5000});
+    EXPECT_TRUE(db.ok()) << db.error().ToString();
+    return *std::move(db);
+  }
+  static std::int64_t Count(Metadata& db, const std::string& table) {
+    return IntOr((*db.Query("SELECT COUNT(*) FROM " + table))[0][0], -1);
+  }
+  // Runs the check in a child without the rights of root; true if it returned true.
+  static bool InChild(const std::function<bool()>& check, bool is_nobody) {
+    const pid_t child = fork();
+    if (child == 0) {
+      if (is_nobody && geteuid() == 0 && setuid(65534) != 0) {
+        _exit(3);
+      }
+      _exit(check() ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(StoreTest, ValuesOfEveryTypeComeBack) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER, b REAL, c TEXT, d TEXT)").ok());
+  const std::string text("x\0y", 3);
+  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (?, ?, ?, ?)", {std::int64_t{-7}, 0.1, text, std::monostate()}).ok());
+  const std::vector<Row> rows = *db->Query("SELECT a, b, c, d FROM t WHERE a = ?", {std::int64_t{-7}});
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(IntOr(rows[0][0], 0), -7);
+  EXPECT_EQ(DoubleOr(rows[0][1], 0), 0.1);
+  EXPECT_EQ(TextOr(rows[0][2], ""), text);
+  EXPECT_TRUE(IsNull(rows[0][3]));
+  EXPECT_EQ(TextOr(rows[0][3], "none"), "none");
+  EXPECT_EQ(*db->ExecuteCounted("UPDATE t SET a = 1 WHERE a = ?", {std::int64_t{-7}}), 1);
+  EXPECT_EQ(*db->ExecuteCounted("UPDATE t SET a = 1 WHERE a = ?", {std::int64_t{-7}}), 0);
+}
+
+TEST_F(StoreTest, SqlErrorsHaveTheirCodes) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE, c TEXT NOT NULL DEFAULT '')").ok());
+  ASSERT_TRUE(db->Execute("INSERT INTO t (a, b) VALUES (1, 'x')").ok());
+  EXPECT_EQ(db->Execute("INSERT INTO t (a, b) VALUES (1, 'y')").error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(db->Execute("INSERT INTO t (a, b) VALUES (2, ?)", {std::string("x")}).error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(db->Execute("INSERT INTO t (a, c) VALUES (3, NULL)").error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(db->Execute("SELEC").error().code(), ErrorCode::kInternal);
+  EXPECT_EQ(db->Query("SELECT ?").error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(db->Query("SELECT 1; SELECT 2").error().code(), ErrorCode::kInternal);
+  EXPECT_EQ(Count(*db, "t"), 1);
+}
+
+TEST_F(StoreTest, TransactionIsAllOrNothing) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER)").ok());
+  {
+    const Result<Transaction> dropped = Transaction::Begin(*db);
+    ASSERT_TRUE(dropped.ok());
+    ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (1)").ok());
+  }
+  EXPECT_EQ(Count(*db, "t"), 0);
+  Result<Transaction> kept = Transaction::Begin(*db);
+  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (1)").ok());
+  ASSERT_TRUE(kept->Commit().ok());
+  EXPECT_EQ(Count(*db, "t"), 1);
+}
+
+TEST_F(StoreTest, NestedTransactionRollsBackAlone) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER)").ok());
+  Result<Transaction> outer = Transaction::Begin(*db);
+  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (1)").ok());
+  {
+    const Result<Transaction> inner = Transaction::Begin(*db);
+    ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (2)").ok());
+  }
+  Result<Transaction> second = Transaction::Begin(*db);
+  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (3)").ok());
+  ASSERT_TRUE(second->Commit().ok());
+  ASSERT_TRUE(outer->Commit().ok());
+  const std::vector<Row> rows = *db->Query("SELECT a FROM t ORDER BY a");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(IntOr(rows[1][0], 0), 3);
+}
+
+TEST_F(StoreTest, ThreadsWaitForATransaction) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER)").ok());
+  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (0)").ok());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&db] {
+      for (int j = 0; j < 10; ++j) {
+        Result<Transaction> transaction = Transaction::Begin(*db);
+        ASSERT_TRUE(transaction.ok());
+        const std::int64_t value = IntOr((*db->Query("SELECT a FROM t"))[0][0], 0);
+        ASSERT_TRUE(db->Execute("UPDATE t SET a = ?", {value + 1}).ok());
+        ASSERT_TRUE(transaction->Commit().ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(IntOr((*db->Query("SELECT a FROM t"))[0][0], 0), 40);
+}
+
+TEST_F(StoreTest, ProcessesWaitForEachOther) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (0)").ok());
+  std::vector<pid_t> children;
+  for (int i = 0; i < 3; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      Result<std::unique_ptr<Metadata>> own = OpenSqlite(dir_ / "metadata.db");
+      bool good = own.ok();
+      for (int j = 0; good && j < 10; ++j) {
+        good = (*own)->Execute("UPDATE t SET a = a + 1").ok();
+      }
+      _exit(good ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(IntOr((*db->Query("SELECT a FROM t"))[0][0], 0), 30);
+}
+
+TEST_F(StoreTest, MigrationsRunOnceAndInOrder) {
+  const std::vector<Migration> first = {{"m", 1, "CREATE TABLE t (a INTEGER)"}};
+  const std::vector<Migration> both = {{"m", 1, "CREATE TABLE t (a INTEGER)"},
+                                       {"m", 2, "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO t VALUES (1, 'x')"},
+                                       {"other", 1, "CREATE TABLE u (a INTEGER)"}};
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Migrate(first).ok());
+  ASSERT_TRUE(db->Migrate(both).ok());
+  ASSERT_TRUE(db->Migrate(both).ok());
+  EXPECT_EQ(Count(*db, "t"), 1);
+  EXPECT_EQ(Count(*db, "u"), 0);
+  const Result<void> older = db->Migrate(first);
+  ASSERT_FALSE(older.ok());
+  EXPECT_EQ(older.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_NE(older.error().message().find("version 2"), std::string::npos);
+}
+
+TEST_F(StoreTest, BrokenMigrationChangesNothing) {
+  const auto db = OpenDb();
+  const std::vector<Migration> broken = {{"m", 1, "CREATE TABLE t (a INTEGER); INSERT INTO missing VALUES (1)"}};
+  EXPECT_FALSE(db->Migrate(broken).ok());
+  EXPECT_TRUE(db->Query("SELECT 1 FROM sqlite_master WHERE name = 't'")->empty());
+}
+
+// The child tells each committed number over a pipe and is killed; all told ones must be there.
+TEST_F(StoreTest, CommittedRowsOutliveKill9) {
+  ASSERT_TRUE(OpenDb()->Execute("CREATE TABLE t (a INTEGER PRIMARY KEY)").ok());
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    Result<std::unique_ptr<Metadata>> db = OpenSqlite(dir_ / "metadata.db");
+    for (std::int64_t i = 1; db.ok(); ++i) {
+      if (!(*db)->Execute("INSERT INTO t VALUES (?)", {i}).ok() || write(pipe_ends[1], &i, sizeof(i)) != sizeof(i)) {
+        break;
+      }
+    }
+    _exit(1);
+  }
+  close(pipe_ends[1]);
+  std::int64_t told = 0;
+  std::int64_t value = 0;
+  while (value < 20 && read(pipe_ends[0], &value, sizeof(value)) == sizeof(value)) {
+    told = value;
+  }
+  kill(child, SIGKILL);
+  while (read(pipe_ends[0], &value, sizeof(value)) == sizeof(value)) {
+    told = value;
+  }
+  close(pipe_ends[0]);
+  waitpid(child, nullptr, 0);
+  const auto db = OpenDb();
+  EXPECT_GE(Count(*db, "t"), told);
+  EXPECT_GE(told, 20);
+  EXPECT_EQ(TextOr((*db->Query("PRAGMA integrity_check"))[0][0], ""), "ok");
+}
+
+TEST_F(StoreTest, DamagedDatabaseIsDataLoss) {
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "metadata.db", std::string(8192, 'x')).ok());
+  EXPECT_EQ(OpenSqlite(dir_ / "metadata.db").error().code(), ErrorCode::kDataLoss);
+}
+
+// The page limit fails as a full disk does: SQLITE_FULL in the middle of a statement.
+TEST_F(StoreTest, FullDatabaseRollsTheTransactionBackAndSaysSo) {
+  const auto db = OpenDb();
+  ASSERT_TRUE(db->Execute("CREATE TABLE t (a TEXT); PRAGMA max_page_count = 10").ok());
+  {
+    Result<Transaction> transaction = Transaction::Begin(*db);
+    ASSERT_TRUE(db->Execute("INSERT INTO t VALUES ('small')").ok());
+    const Result<void> result = db->Execute("INSERT INTO t VALUES (?)", {std::string(1 << 20, 'x')});
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code(), ErrorCode::kResourceExhausted);
+    EXPECT_NE(result.error().hint().find("free disk space"), std::string::npos);
+  }
+  EXPECT_EQ(Count(*db, "t"), 0);
+  EXPECT_TRUE(db->Execute("INSERT INTO t VALUES ('small')").ok());
+}
+
+TEST_F(StoreTest, WriteThatTheSystemRefusesLeavesTheDatabaseWhole) {
+  ASSERT_TRUE(OpenDb()->Execute("CREATE TABLE t (a TEXT)").ok());
+  EXPECT_TRUE(InChild(
+      [this] {
+        signal(SIGXFSZ, SIG_IGN);
+        Result<std::unique_ptr<Metadata>> db = OpenSqlite(dir_ / "metadata.db");
+        const rlimit limit{65536, 65536};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        const Result<void> result = (*db)->Execute("INSERT INTO t VALUES (?)", {std::string(1 << 20, 'x')});
+        return !result.ok() && result.error().message().find("metadata.db") != std::string::npos;
+      },
+      false));
+  const auto db = OpenDb();
+  EXPECT_EQ(Count(*db, "t"), 0);
+  EXPECT_EQ(TextOr((*db->Query("PRAGMA integrity_check"))[0][0], ""), "ok");
+}
+
+TEST_F(StoreTest, ReadOnlyFolderIsNamed) {
+  const fs::path closed = dir_ / "closed";
+  fs::create_directories(closed);
+  fs::permissions(closed, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read | fs::perms::others_exec);
+  EXPECT_TRUE(InChild(
+      [&] {
+        const auto db = OpenSqlite(closed / "metadata.db");
+        const auto workspace = Workspace::Open(closed / "w", true);
+        return !db.ok() && db.error().code() == ErrorCode::kPermissionDenied && !workspace.ok() &&
+               workspace.error().code() == ErrorCode::kPermissionDenied &&
+               workspace.error().ToString().find("--workspace") != std::string::npos;
+      },
+      true));
+  fs::permissions(closed, fs::perms::owner_all);
+}
+
+TEST_F(StoreTest, BlobsComeBackByTheirHash) {
+  Blobs blobs(dir_ / "blobs");
+  const std::string bytes("a\0b", 3);
+  const std::string sha256 = *blobs.Put(bytes);
+  EXPECT_EQ(sha256, base::Sha256Hex(bytes));
+  EXPECT_EQ(*blobs.Put(bytes), sha256);
+  EXPECT_EQ(*blobs.Get(sha256), bytes);
+  EXPECT_TRUE(*blobs.Has(sha256));
+  EXPECT_FALSE(*blobs.Has(base::Sha256Hex("other")));
+  EXPECT_EQ(blobs.Get(base::Sha256Hex("other")).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(blobs.Get("../../etc/passwd").error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(StoreTest, DamagedBlobIsDataLoss) {
+  Blobs blobs(dir_ / "blobs");
+  const std::string sha256 = *blobs.Put("right");
+  ASSERT_TRUE(base::WriteFileAtomic(*blobs.PathOf(sha256), "wrong").ok());
+  EXPECT_EQ(blobs.Get(sha256).error().code(), ErrorCode::kDataLoss);
+}
+
+TEST_F(StoreTest, WorkspaceHasTheDocumentedLayout) {
+  const Workspace workspace = *Workspace::Open(dir_ / "w", true);
+  EXPECT_EQ(workspace.layout_version(), 1);
+  EXPECT_EQ(*base::ReadFile(dir_ / "w" / "workspace.json"),
+            "{\n  \"format\": \"millrace-workspace\",\n  \"layout_version\": 1\n}\n");
+  EXPECT_EQ(workspace.ArtifactDir("0", "abc"), dir_ / "w" / "artifacts" / "0" / "abc" / "artifacts");
+  EXPECT_EQ(workspace.ModelDir("1", "m-1"), dir_ / "w" / "artifacts" / "1" / "models" / "m-1" / "artifacts");
+  EXPECT_EQ(workspace.OfflineDir("t"), dir_ / "w" / "offline" / "t");
+  for (const char* name : {"blobs", "artifacts", "offline", "online", "journal", "capture", "cache"}) {
+    EXPECT_TRUE(fs::is_directory(dir_ / "w" / name)) << name;
+  }
+  EXPECT_TRUE(workspace.CheckWritable().ok());
+  EXPECT_TRUE(Workspace::Open(dir_ / "w", false).ok());
+}
+
+TEST_F(StoreTest, WorkspaceErrorsSayWhatToDo) {
+  const auto missing = Workspace::Open(dir_ / "none", false);
+  EXPECT_EQ(missing.error().code(), ErrorCode::kNotFound);
+  EXPECT_NE(missing.error().hint().find("--workspace"), std::string::npos);
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "new" / "workspace.json", R"({"format":"millrace-workspace","layout_version":2})").ok());
+  EXPECT_EQ(Workspace::Open(dir_ / "new", true).error().code(), ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "bad" / "workspace.json", "{}").ok());
+  EXPECT_EQ(Workspace::Open(dir_ / "bad", true).error().code(), ErrorCode::kDataLoss);
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "file", "x").ok());
+  EXPECT_EQ(Workspace::Open(dir_ / "file", true).error().code(), ErrorCode::kInvalidArgument);
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "project" / "millrace.yaml", "name: x").ok());
+  EXPECT_EQ(Workspace::Open(dir_ / "project", true).error().code(), ErrorCode::kFailedPrecondition);
+}
+
+TEST_F(StoreTest, SafeNamesStayInTheirFolder) {
+  EXPECT_TRUE(IsSafeName("m-0123_ab.c"));
+  for (const char* name : {"", ".", "..", ".x", "a/b", "a\\b", "a b", "ä"}) {
+    EXPECT_FALSE(IsSafeName(name)) << name;
+  }
+  EXPECT_FALSE(IsSafeName(std::string("a\0b", 3)));
+  EXPECT_FALSE(IsSafeName(std::string(201, 'a')));
+}
+
+TEST_F(StoreTest, LockNamesItsHolder) {
+  const Workspace workspace = *Workspace::Open(dir_ / "w", true);
+  EXPECT_FALSE(WorkspaceLock::ReadHolder(workspace)->has_value());
+  {
+    Result<WorkspaceLock> lock = WorkspaceLock::TryAcquire(workspace, "");
+    ASSERT_TRUE(lock.ok());
+    ASSERT_TRUE(lock->SetAddress("http://127.0.0.1:5000").ok());
+    const std::optional<LockHolder> holder = *WorkspaceLock::ReadHolder(workspace);
+    ASSERT_TRUE(holder.has_value());
+    EXPECT_EQ(holder->pid, getpid());
+    EXPECT_EQ(holder->address, "http://127.0.0.1:5000");
+    const Result<WorkspaceLock> second = WorkspaceLock::TryAcquire(workspace, "");
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
+    EXPECT_NE(second.error().message().find("process " + std::to_string(getpid()) + " at http://127.0.0.1:5000"),
+              std::string::npos)
+        << second.error().ToString();
+  }
+  EXPECT_FALSE(WorkspaceLock::ReadHolder(workspace)->has_value());
+  EXPECT_TRUE(WorkspaceLock::TryAcquire(workspace, "").ok());
+}
+
+TEST_F(StoreTest, KilledHolderLeavesTheLockFree) {
+  const Workspace workspace = *Workspace::Open(dir_ / "w", true);
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const Result<WorkspaceLock> lock = WorkspaceLock::TryAcquire(workspace, "");
+    const char ready = lock.ok() ? 'y' : 'n';
+    static_cast<void>(write(pipe_ends[1], &ready, 1));
+    pause();
+    _exit(0);
+  }
+  char ready = 0;
+  ASSERT_EQ(read(pipe_ends[0], &ready, 1), 1);
+  EXPECT_EQ(ready, 'y');
+  EXPECT_EQ((*WorkspaceLock::ReadHolder(workspace))->pid, child);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+  EXPECT_FALSE(WorkspaceLock::ReadHolder(workspace)->has_value());
+  EXPECT_TRUE(WorkspaceLock::TryAcquire(workspace, "").ok());
+}
+
+}  // namespace
+}  // namespace millrace::store
