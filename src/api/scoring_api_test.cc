@@ -111,7 +111,8 @@ TEST_F(ScoringApi, WrongShapesAreNamed) {
   ExpectBad(R"({"params": 5, "inputs": [[1, 1, 1]]})", "params");
   ExpectBad(R"({"inputs": [[1, 1, 1]], "instances": [[1, 1, 1]]})", "both");
   ExpectBad(R"({"rows": [[1, 1, 1]]})", "unknown key \\\"rows\\\"");
-  ExpectBad(R"({"inputs": [[1, 1, 1]]} x)", "goes on");
+  ExpectBad(R"({"inputs": [[1, 1, 1]]} x)", "JSON");
+  ExpectBad(R"({"inputs": [[1, 1, 1]]} {})", "JSON");
   ExpectBad(R"({"inputs": [[1, 1]]})", "row 0 of \\\"inputs\\\" has 2 values; wanted 3");
   ExpectBad(R"({"inputs": [1, 2, 3]})", "row 0 of \\\"inputs\\\"");
   ExpectBad(R"({"inputs": {"a": [1, 2], "b": [1], "n": [1, 2]}})", "has 1 values");

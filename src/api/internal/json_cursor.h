@@ -27,10 +27,13 @@ class JsonBody {
     }
     buffer_.reserve(text.size() + simdjson::SIMDJSON_PADDING);
     buffer_.assign(text);
+    document_ = od::document();
+    is_open_ = false;
     const auto error = parser_.iterate(buffer_.data(), buffer_.size(), buffer_.capacity()).get(document_);
     if (error) {
       return Bad(error);
     }
+    is_open_ = true;
     return {};
   }
   od::document& document() { return document_; }
@@ -45,7 +48,7 @@ class JsonBody {
     std::string text = "the request's body is not the JSON that was expected: ";
     text += simdjson::error_message(error);
     const char* place = nullptr;
-    if (!document_.current_location().get(place) && place >= buffer_.data() && place <= buffer_.data() + buffer_.size()) {
+    if (is_open_ && !document_.current_location().get(place) && place >= buffer_.data() && place <= buffer_.data() + buffer_.size()) {
       text += " (near byte " + std::to_string(place - buffer_.data()) + ")";
     }
     return base::InvalidArgument(std::move(text)).Hint("send one JSON object");
@@ -56,6 +59,8 @@ class JsonBody {
   std::string buffer_;
   od::parser parser_;
   od::document document_;
+  // Where reading has not begun there is no place to ask for.
+  bool is_open_ = false;
 };
 
 /// The text of a scalar (or the first character of a list, an object, a string) without blanks after it.
