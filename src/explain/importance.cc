@@ -21,9 +21,10 @@ namespace {
 using base::InvalidArgument;
 
 void SortFalling(std::vector<FeatureImportance>& features) {
-  std::stable_sort(features.begin(), features.end(), [](const FeatureImportance& a, const FeatureImportance& b) {
-    return a.importance > b.importance;
-  });
+  std::stable_sort(features.begin(), features.end(),
+                   [](const FeatureImportance& a, const FeatureImportance& b) {
+                     return a.importance > b.importance;
+                   });
 }
 
 struct Sample {
@@ -40,7 +41,8 @@ Sample Take(const data::Matrix& rows, std::span<const std::uint8_t> labels, std:
   sample.rows.values.reserve(n * rows.names.size());
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t from = i * rows.rows / n;
-    sample.rows.values.insert(sample.rows.values.end(), rows.Row(from), rows.Row(from) + rows.names.size());
+    sample.rows.values.insert(sample.rows.values.end(), rows.Row(from),
+                              rows.Row(from) + rows.names.size());
     sample.labels.push_back(labels[from]);
   }
   return sample;
@@ -49,7 +51,10 @@ Sample Take(const data::Matrix& rows, std::span<const std::uint8_t> labels, std:
 class Permuter {
  public:
   Permuter(const Context& context, const models::Engine& engine, const Sample& sample, int repeats)
-      : context_(context), engine_(engine), sample_(sample), repeats_(static_cast<std::size_t>(repeats)) {}
+      : context_(context),
+        engine_(engine),
+        sample_(sample),
+        repeats_(static_cast<std::size_t>(repeats)) {}
 
   Result<double> Auc(const data::Matrix& rows) const {
     std::vector<double> scores(rows.rows);
@@ -101,7 +106,8 @@ std::vector<FeatureImportance> GainImportance(const models::Estimator& estimator
   return features;
 }
 
-Result<std::vector<FeatureImportance>> PermutationImportance(const Context& context, const models::Estimator& estimator,
+Result<std::vector<FeatureImportance>> PermutationImportance(const Context& context,
+                                                             const models::Estimator& estimator,
                                                              const data::Matrix& rows,
                                                              std::span<const std::uint8_t> labels,
                                                              const PermutationOptions& options) {
@@ -110,11 +116,13 @@ Result<std::vector<FeatureImportance>> PermutationImportance(const Context& cont
                            " repeats; at least 1 is wanted");
   }
   if (rows.names != estimator.feature_names()) {
-    return InvalidArgument("the rows have " + std::to_string(rows.names.size()) + " columns, the estimator has " +
-                           std::to_string(estimator.n_features()) + " features; the same names in the same order are wanted");
+    return InvalidArgument("the rows have " + std::to_string(rows.names.size()) +
+                           " columns, the estimator has " + std::to_string(estimator.n_features()) +
+                           " features; the same names in the same order are wanted");
   }
   if (labels.size() != rows.rows || rows.values.size() != rows.rows * rows.names.size()) {
-    return InvalidArgument(std::to_string(rows.rows) + " rows with " + std::to_string(rows.values.size()) + " values and " +
+    return InvalidArgument(std::to_string(rows.rows) + " rows with " +
+                           std::to_string(rows.values.size()) + " values and " +
                            std::to_string(labels.size()) + " labels; one label per row is wanted");
   }
   const Sample sample = Take(rows, labels, options.max_rows);

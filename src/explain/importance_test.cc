@@ -45,7 +45,8 @@ Rows Draw(std::size_t n) {
   return drawn;
 }
 
-Result<std::vector<FeatureImportance>> Permute(const Rows& drawn, int threads, const PermutationOptions& options = {}) {
+Result<std::vector<FeatureImportance>> Permute(const Rows& drawn, int threads,
+                                               const PermutationOptions& options = {}) {
   base::ThreadPool pool("cpu", threads);
   Context context;
   context.cpu = &pool;
@@ -68,8 +69,9 @@ TEST(PermutationImportance, RanksByWhatTheModelUses) {
   const Result<std::vector<FeatureImportance>> features = Permute(Draw(4000), 2);
   ASSERT_TRUE(features.ok()) << features.error().ToString();
   EXPECT_EQ((*features)[0].name, "a");
-  // The whole model is perfect. A score whose correlation with the latent value is rho has AUC 1/2 + (2 / pi) asin(rho / sqrt(2))
-  // (orthant probability of three normals); shuffling a leaves rho = 1/10, shuffling b leaves 9/10.
+  // The whole model is perfect. A score whose correlation with the latent value is rho has AUC 1/2
+  // + (2 / pi) asin(rho / sqrt(2)) (orthant probability of three normals); shuffling a leaves rho =
+  // 1/10, shuffling b leaves 9/10.
   EXPECT_NEAR((*features)[0].importance, 0.45495, 0.02);
   EXPECT_EQ((*features)[1].name, "b");
   EXPECT_NEAR((*features)[1].importance, 0.06090, 0.01);
@@ -91,8 +93,10 @@ TEST(PermutationImportance, IsTheSameAtAnyThreadCount) {
 
 TEST(PermutationImportance, ThinnedRowsComeCloseToAll) {
   const Rows drawn = Draw(4000);
-  const std::vector<FeatureImportance> all = Permute(drawn, 1, {.repeats = 5, .max_rows = 0}).value();
-  const std::vector<FeatureImportance> some = Permute(drawn, 1, {.repeats = 5, .max_rows = 1000}).value();
+  const std::vector<FeatureImportance> all =
+      Permute(drawn, 1, {.repeats = 5, .max_rows = 0}).value();
+  const std::vector<FeatureImportance> some =
+      Permute(drawn, 1, {.repeats = 5, .max_rows = 1000}).value();
   EXPECT_NE(all[0].importance, some[0].importance);
   EXPECT_NEAR(all[0].importance, some[0].importance, 0.03);
 }

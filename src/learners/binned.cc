@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cuts columns into bins whose bounds are floats.
+#include "learners/internal/binned.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "learners/internal/binned.h"
 
 namespace millrace::learners::internal {
 namespace {
 
-/// A float t with low <= t < high, as near the middle as floats allow. Null (false) where no float lies between: then the two
-/// values fall into one bin, since a float comparison could not tell them apart.
+/// A float t with low <= t < high, as near the middle as floats allow. Null (false) where no float
+/// lies between: then the two values fall into one bin, since a float comparison could not tell
+/// them apart.
 bool FloatBetween(double low, double high, double* bound) {
   float middle = static_cast<float>(low + (high - low) / 2);
   if (static_cast<double>(middle) >= high) {
@@ -60,7 +61,8 @@ std::vector<double> Bounds(const Distinct& distinct, std::size_t max_bins) {
     in_bin += distinct.counts[i];
     const std::size_t left_bins = max_bins - bounds.size();
     double bound = 0;
-    if ((all || in_bin * left_bins >= left_rows) && FloatBetween(distinct.values[i], distinct.values[i + 1], &bound)) {
+    if ((all || in_bin * left_bins >= left_rows) &&
+        FloatBetween(distinct.values[i], distinct.values[i + 1], &bound)) {
       bounds.push_back(bound);
       left_rows -= in_bin;
       in_bin = 0;
@@ -71,7 +73,8 @@ std::vector<double> Bounds(const Distinct& distinct, std::size_t max_bins) {
 
 }  // namespace
 
-void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bins, BinnedMatrix& out) {
+void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bins,
+               BinnedMatrix& out) {
   const Distinct distinct = DistinctValues(rows, column);
   std::vector<double> bounds = Bounds(distinct, max_bins);
   std::uint8_t* bins = out.bins.data() + column * out.rows;
@@ -79,7 +82,8 @@ void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bin
     const double value = rows.At(i, column);
     bins[i] = std::isnan(value)
                   ? kMissingBin
-                  : static_cast<std::uint8_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
+                  : static_cast<std::uint8_t>(
+                        std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
   }
   float top = 0;
   if (!distinct.values.empty()) {

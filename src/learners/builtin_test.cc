@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every built-in learner must keep: bytes, quality against reference implementations, early stopping, clear errors.
-// Reference figures: tests/data/telco_churn/make_reference.py (scikit-learn 1.9.1, lightgbm 4.7.0, xgboost-cpu 3.2.0).
+// What every built-in learner must keep: bytes, quality against reference implementations, early
+// stopping, clear errors. Reference figures: tests/data/telco_churn/make_reference.py
+// (scikit-learn 1.9.1, lightgbm 4.7.0, xgboost-cpu 3.2.0).
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -24,7 +25,8 @@ using internal::TrainOn;
 class Builtin : public testing::TestWithParam<std::string> {
  protected:
   static void SetUpTestSuite() {
-    train_ = new Set(Telco(2, 4));       // NOLINT(cppcoreguidelines-owning-memory): lives as long as the process
+    train_ = new Set(
+        Telco(2, 4));  // NOLINT(cppcoreguidelines-owning-memory): lives as long as the process
     validation_ = new Set(Telco(1, 1));  // NOLINT(cppcoreguidelines-owning-memory)
     test_ = new Set(Telco(0, 0));        // NOLINT(cppcoreguidelines-owning-memory)
   }
@@ -60,7 +62,10 @@ TEST_P(Builtin, GivesTheSameBytesAtAnyThreadCount) {
   const Set validation = Synthetic(2'000, 6, 2);
   Params params = Small();
   if (GetParam() == "lightgbm") {
-    params = {{"feature_fraction", 0.7}, {"bagging_fraction", 0.8}, {"bagging_freq", 1.0}, {"num_iterations", 8.0}};
+    params = {{"feature_fraction", 0.7},
+              {"bagging_fraction", 0.8},
+              {"bagging_freq", 1.0},
+              {"num_iterations", 8.0}};
   } else if (GetParam() == "xgboost") {
     params = {{"colsample_bytree", 0.7}, {"subsample", 0.8}, {"num_boost_round", 20.0}};
   }
@@ -133,25 +138,30 @@ TEST_P(Builtin, RefusesWhatCannotBeTrainedOn) {
   const Set good = Synthetic(200, 3, 5);
   Set bad = good;
   std::fill(bad.labels.begin(), bad.labels.end(), std::uint8_t{1});
-  EXPECT_EQ(ErrorOf(bad, good), "every one of the 200 labels of the train set is 1; both classes are wanted");
-  EXPECT_EQ(ErrorOf(good, bad), "every one of the 200 labels of the validation set is 1; both classes are wanted");
+  EXPECT_EQ(ErrorOf(bad, good),
+            "every one of the 200 labels of the train set is 1; both classes are wanted");
+  EXPECT_EQ(ErrorOf(good, bad),
+            "every one of the 200 labels of the validation set is 1; both classes are wanted");
 
   bad = good;
   bad.labels[3] = 2;
   EXPECT_EQ(ErrorOf(bad, good), "label of row 3 of the train set is 2; 0 or 1 is wanted");
   bad = good;
   bad.labels.pop_back();
-  EXPECT_EQ(ErrorOf(bad, good), "the train set has 200 rows but 199 labels; one label per row is wanted");
+  EXPECT_EQ(ErrorOf(bad, good),
+            "the train set has 200 rows but 199 labels; one label per row is wanted");
   bad = good;
   bad.rows.Row(7)[2] = INFINITY;
   EXPECT_EQ(ErrorOf(bad, good),
-            "column \"x2\" of the train set is Infinity in row 7; finite numbers or missing values are wanted");
+            "column \"x2\" of the train set is Infinity in row 7; finite numbers or missing values "
+            "are wanted");
   bad = good;
   bad.rows.names[1] = "other";
   EXPECT_NE(ErrorOf(bad, good).find("different columns"), std::string::npos);
   bad = good;
   std::fill(bad.rows.values.begin(), bad.rows.values.end(), 1.0);
-  EXPECT_EQ(ErrorOf(bad, good), "none of the 3 columns of the train set varies; at least one that varies is wanted");
+  EXPECT_EQ(ErrorOf(bad, good),
+            "none of the 3 columns of the train set varies; at least one that varies is wanted");
 
   Set empty;
   empty.rows.names = good.rows.names;
@@ -160,7 +170,8 @@ TEST_P(Builtin, RefusesWhatCannotBeTrainedOn) {
   bare.rows.names.clear();
   bare.rows.values.clear();
   EXPECT_NE(ErrorOf(bare, bare).find("no columns"), std::string::npos);
-  EXPECT_NE(ErrorOf(good, good, {{"no_such_parameter", 1.0}}).find("no parameter"), std::string::npos);
+  EXPECT_NE(ErrorOf(good, good, {{"no_such_parameter", 1.0}}).find("no parameter"),
+            std::string::npos);
 }
 
 TEST_P(Builtin, TrainsOnTwoRows) {
@@ -182,7 +193,8 @@ TEST_P(Builtin, StopsWhenAsked) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Learners, Builtin,
-                         testing::Values("lightgbm", "xgboost", "random_forest", "logistic_regression"),
+                         testing::Values("lightgbm", "xgboost", "random_forest",
+                                         "logistic_regression"),
                          [](const testing::TestParamInfo<std::string>& row) { return row.param; });
 
 TEST(Learners, GiveOtherBytesForAnotherSeedWhereTheyDraw) {
@@ -216,8 +228,9 @@ TEST(Learners, BoostersKeepTheBestIterationOnly) {
           TrainOn(*registry.Find(name).value(), context.context, train, validation,
                   {{"metric", metric}, {"early_stopping_rounds", 10.0}, {"learning_rate", 0.2}});
       ASSERT_TRUE(trained.ok()) << trained.error().ToString();
-      const auto best = metric == "auc" ? std::max_element(trained->curve.begin(), trained->curve.end())
-                                        : std::min_element(trained->curve.begin(), trained->curve.end());
+      const auto best = metric == "auc"
+                            ? std::max_element(trained->curve.begin(), trained->curve.end())
+                            : std::min_element(trained->curve.begin(), trained->curve.end());
       EXPECT_EQ(trained->best_iteration, best - trained->curve.begin() + 1);
       EXPECT_EQ(trained->curve.size(), static_cast<std::size_t>(trained->best_iteration) + 10);
       EXPECT_EQ(trained->estimator->n_trees(), static_cast<std::size_t>(trained->best_iteration));
@@ -231,7 +244,8 @@ TEST(Learners, BoostersKeepTheBestIterationOnly) {
 
 TEST(LightGbmLearner, GrowsTheTreesOfTheReferencePackage) {
   TestContext context(2);
-  const Result<Trained> trained = TrainOn(*MakeLightGbmLearner(), context.context, Telco(2, 4), Telco(1, 1));
+  const Result<Trained> trained =
+      TrainOn(*MakeLightGbmLearner(), context.context, Telco(2, 4), Telco(1, 1));
   ASSERT_TRUE(trained.ok());
   EXPECT_EQ(trained->best_iteration, 34);
   EXPECT_NEAR(trained->validation_auc, 0.860448, 5e-7);

@@ -39,7 +39,8 @@ std::string Wanted(const ParamInfo& param) {
 bool Fits(const ParamInfo& param, const ParamValue& value) {
   if (param.type == ParamType::kChoice) {
     const std::string* text = std::get_if<std::string>(&value);
-    return text != nullptr && std::find(param.choices.begin(), param.choices.end(), *text) != param.choices.end();
+    return text != nullptr &&
+           std::find(param.choices.begin(), param.choices.end(), *text) != param.choices.end();
   }
   const double* number = std::get_if<double>(&value);
   if (number == nullptr || !(*number >= param.minimum && *number <= param.maximum)) {
@@ -59,14 +60,15 @@ Result<Params> CheckParams(const LearnerInfo& info, const Params& given) {
   }
   base::ErrorList errors;
   for (const auto& [name, value] : given) {
-    const auto param = std::find_if(info.params.begin(), info.params.end(),
-                                    [&wanted = name](const ParamInfo& candidate) { return candidate.name == wanted; });
+    const auto param = std::find_if(
+        info.params.begin(), info.params.end(),
+        [&wanted = name](const ParamInfo& candidate) { return candidate.name == wanted; });
     if (param == info.params.end()) {
       errors.Add(InvalidArgument("learner " + info.name + " has no parameter \"" + name + "\"" +
                                  base::DidYouMean(name, names)));
     } else if (!Fits(*param, value)) {
-      errors.Add(InvalidArgument("parameter \"" + name + "\" of learner " + info.name + " is " + ParamText(value) + "; " +
-                                 Wanted(*param) + " is wanted"));
+      errors.Add(InvalidArgument("parameter \"" + name + "\" of learner " + info.name + " is " +
+                                 ParamText(value) + "; " + Wanted(*param) + " is wanted"));
     } else {
       all[name] = value;
     }

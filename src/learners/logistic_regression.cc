@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logistic regression with L2 penalty by damped Newton steps, over imputed and standardised columns.
+// Logistic regression with L2 penalty by damped Newton steps, over imputed and standardised
+// columns.
 #include "models/logistic_regression.h"
 
 #include <algorithm>
@@ -16,7 +17,8 @@
 namespace millrace::learners {
 namespace {
 
-/// Rows per block; sums are made per block and added in the order of the blocks, whatever thread made them.
+/// Rows per block; sums are made per block and added in the order of the blocks, whatever thread
+/// made them.
 constexpr std::size_t kBlock = 2048;
 
 LearnerInfo MakeInfo() {
@@ -24,12 +26,16 @@ LearnerInfo MakeInfo() {
   using internal::IntegerParam;
   LearnerInfo info;
   info.name = "logistic_regression";
-  info.summary = "Linear model of the log odds with L2 penalty; missing values become medians, columns are standardised.";
+  info.summary =
+      "Linear model of the log odds with L2 penalty; missing values become medians, columns are "
+      "standardised.";
   info.capabilities = {.native_missing = false, .early_stopping = false, .parallel = true};
   info.params = {
-      DoubleParam("C", 1, 1e-9, 1e9, "Inverse strength of the L2 penalty; the intercept is not penalised."),
+      DoubleParam("C", 1, 1e-9, 1e9,
+                  "Inverse strength of the L2 penalty; the intercept is not penalised."),
       IntegerParam("max_iter", 100, 1, 100'000, "Most Newton steps."),
-      DoubleParam("tol", 1e-8, 1e-15, 1, "Stop when no element of the gradient per row is greater."),
+      DoubleParam("tol", 1e-8, 1e-15, 1,
+                  "Stop when no element of the gradient per row is greater."),
   };
   return info;
 }
@@ -55,7 +61,8 @@ double Median(const data::Matrix& rows, std::size_t column) {
   return lower + (*middle - lower) / 2;
 }
 
-/// Fills impute, mean and scale of one column: standard deviation over n, as scikit-learn's StandardScaler.
+/// Fills impute, mean and scale of one column: standard deviation over n, as scikit-learn's
+/// StandardScaler.
 void Standardise(const data::Matrix& rows, std::size_t column, models::LogisticData* model) {
   const double median = Median(rows, column);
   const auto value = [&](std::size_t i) {
@@ -84,12 +91,15 @@ void Standardise(const data::Matrix& rows, std::size_t column, models::LogisticD
 }
 
 /// log(1 + exp(z)) without overflow.
-double Softplus(double z) { return std::max(z, 0.0) + std::log1p(std::exp(-std::abs(z))); }
+double Softplus(double z) {
+  return std::max(z, 0.0) + std::log1p(std::exp(-std::abs(z)));
+}
 
 /// The standardised rows and the penalised loss over them. Weights have the intercept last.
 class Problem {
  public:
-  Problem(const Context& context, const TrainingData& data, double c) : context_(context), labels_(data.train_labels), c_(c) {}
+  Problem(const Context& context, const TrainingData& data, double c)
+      : context_(context), labels_(data.train_labels), c_(c) {}
 
   Result<void> Prepare(const data::Matrix& rows, models::LogisticData* model) {
     const std::size_t d = rows.names.size();
@@ -106,7 +116,8 @@ class Problem {
       for (std::size_t i = begin; i < end; ++i) {
         for (std::size_t j = 0; j < d; ++j) {
           const double value = rows.At(i, j);
-          x_[i * width_ + j] = ((std::isnan(value) ? model->impute[j] : value) - model->mean[j]) / model->scale[j];
+          x_[i * width_ + j] =
+              ((std::isnan(value) ? model->impute[j] : value) - model->mean[j]) / model->scale[j];
         }
         x_[i * width_ + d] = 1;
       }
@@ -214,7 +225,8 @@ class Problem {
   std::vector<double> x_;
 };
 
-/// Solves A x = b for a symmetric positive definite A (lower triangle, destroyed) by Cholesky; false if it is not.
+/// Solves A x = b for a symmetric positive definite A (lower triangle, destroyed) by Cholesky;
+/// false if it is not.
 bool Solve(std::vector<double>& a, std::vector<double>& b) {
   const std::size_t n = b.size();
   for (std::size_t j = 0; j < n; ++j) {
@@ -262,12 +274,14 @@ struct Fit {
   double gradient = 0;
 };
 
-/// One Newton step, halved until the loss does not rise. Returns false when no step lowers it any more.
-Result<bool> Step(const Problem& problem, std::vector<double> gradient, std::vector<double> hessian, double* loss,
-                  std::vector<double>* weights) {
+/// One Newton step, halved until the loss does not rise. Returns false when no step lowers it any
+/// more.
+Result<bool> Step(const Problem& problem, std::vector<double> gradient, std::vector<double> hessian,
+                  double* loss, std::vector<double>* weights) {
   std::vector<double> lower = hessian;
   std::vector<double> direction = gradient;
-  // Saturated probabilities make the intercept's row vanish; a growing ridge keeps the matrix positive definite.
+  // Saturated probabilities make the intercept's row vanish; a growing ridge keeps the matrix
+  // positive definite.
   for (double ridge = 1e-10; !Solve(lower, direction); ridge *= 100) {
     if (ridge > 1e12) {
       return false;  // Not a number in the matrix: columns beyond what squares of doubles hold.
@@ -297,7 +311,8 @@ Result<bool> Step(const Problem& problem, std::vector<double> gradient, std::vec
 Result<Fit> Newton(const Context& context, const Problem& problem, int max_iter, double tol) {
   Fit fit;
   fit.weights.assign(problem.width(), 0.0);
-  internal::ProgressScope progress(context, "logistic_regression", static_cast<std::uint64_t>(max_iter));
+  internal::ProgressScope progress(context, "logistic_regression",
+                                   static_cast<std::uint64_t>(max_iter));
   MILL_ASSIGN_OR_RETURN(double loss, problem.Loss(fit.weights));
   std::vector<double> gradient;
   std::vector<double> hessian;
@@ -327,7 +342,8 @@ class LogisticRegressionLearner final : public Learner {
  public:
   LogisticRegressionLearner() : info_(MakeInfo()) {}
   const LearnerInfo& info() const override { return info_; }
-  Result<Trained> Train(const Context& context, const TrainingData& data, const Params& given) const override;
+  Result<Trained> Train(const Context& context, const TrainingData& data,
+                        const Params& given) const override;
 
  private:
   LearnerInfo info_;
@@ -346,11 +362,13 @@ Result<Trained> LogisticRegressionLearner::Train(const Context& context, const T
   model.scale.resize(d);
   Problem problem(context, data, internal::Number(trained.params, "C"));
   MILL_RETURN_IF_ERROR(problem.Prepare(data.train, &model));
-  MILL_ASSIGN_OR_RETURN(Fit fit, Newton(context, problem, internal::Integer(trained.params, "max_iter"),
-                                        internal::Number(trained.params, "tol")));
+  MILL_ASSIGN_OR_RETURN(Fit fit,
+                        Newton(context, problem, internal::Integer(trained.params, "max_iter"),
+                               internal::Number(trained.params, "tol")));
   if (!fit.converged) {
-    trained.notes.push_back("logistic regression stopped after " + std::to_string(fit.curve.size()) +
-                            " steps with a gradient of " + base::FormatDouble(fit.gradient) + " per row, above tol " +
+    trained.notes.push_back("logistic regression stopped after " +
+                            std::to_string(fit.curve.size()) + " steps with a gradient of " +
+                            base::FormatDouble(fit.gradient) + " per row, above tol " +
                             base::FormatDouble(internal::Number(trained.params, "tol")) +
                             "; raise max_iter or lower C");
   }
@@ -368,6 +386,8 @@ Result<Trained> LogisticRegressionLearner::Train(const Context& context, const T
 
 }  // namespace
 
-std::unique_ptr<Learner> MakeLogisticRegressionLearner() { return std::make_unique<LogisticRegressionLearner>(); }
+std::unique_ptr<Learner> MakeLogisticRegressionLearner() {
+  return std::make_unique<LogisticRegressionLearner>();
+}
 
 }  // namespace millrace::learners

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our random forest: bootstrapped Gini trees over binned columns, parallel over trees, the same bytes at any thread count.
+// Our random forest: bootstrapped Gini trees over binned columns, parallel over trees, the same
+// bytes at any thread count.
 #include "models/random_forest.h"
 
 #include <algorithm>
@@ -31,13 +32,15 @@ LearnerInfo MakeInfo() {
       IntegerParam("max_features", 0, 0, 1'000'000,
                    "Columns tried at each split; 0 is the square root of their number."),
       IntegerParam("max_bins", 255, 2, 255, "Most bins of a column."),
-      ChoiceParam("bootstrap", "yes", {"yes", "no"}, "Whether each tree draws its rows with replacement or sees all."),
+      ChoiceParam("bootstrap", "yes", {"yes", "no"},
+                  "Whether each tree draws its rows with replacement or sees all."),
   };
   return info;
 }
 
 /// Runs body over [0, n) one by one, on the pool if there is one.
-Result<void> ForEach(const Context& context, std::size_t n, const std::function<Result<void>(std::size_t)>& body) {
+Result<void> ForEach(const Context& context, std::size_t n,
+                     const std::function<Result<void>(std::size_t)>& body) {
   const auto block = [&body, &context](std::size_t begin, std::size_t end) -> Result<void> {
     for (std::size_t i = begin; i < end; ++i) {
       MILL_RETURN_IF_ERROR(context.Check());
@@ -49,7 +52,8 @@ Result<void> ForEach(const Context& context, std::size_t n, const std::function<
 }
 
 /// AUC on the validation rows of the first 1, 2, 4, ... trees and of all of them.
-Result<std::vector<double>> Curve(const Context& context, const models::ForestData& forest, const TrainingData& data) {
+Result<std::vector<double>> Curve(const Context& context, const models::ForestData& forest,
+                                  const TrainingData& data) {
   const std::size_t rows = data.validation.rows;
   std::vector<double> sums(rows);
   std::vector<double> curve;
@@ -79,7 +83,8 @@ class RandomForestLearner final : public Learner {
  public:
   RandomForestLearner() : info_(MakeInfo()) {}
   const LearnerInfo& info() const override { return info_; }
-  Result<Trained> Train(const Context& context, const TrainingData& data, const Params& given) const override;
+  Result<Trained> Train(const Context& context, const TrainingData& data,
+                        const Params& given) const override;
 
  private:
   LearnerInfo info_;
@@ -88,12 +93,15 @@ class RandomForestLearner final : public Learner {
 internal::TreeSettings Settings(const Params& params, std::size_t columns) {
   internal::TreeSettings settings;
   settings.max_depth = internal::Integer(params, "max_depth");
-  settings.min_samples_leaf = static_cast<std::uint32_t>(internal::Integer(params, "min_samples_leaf"));
-  settings.min_samples_split = static_cast<std::uint32_t>(internal::Integer(params, "min_samples_split"));
+  settings.min_samples_leaf =
+      static_cast<std::uint32_t>(internal::Integer(params, "min_samples_leaf"));
+  settings.min_samples_split =
+      static_cast<std::uint32_t>(internal::Integer(params, "min_samples_split"));
   settings.bootstrap = internal::Text(params, "bootstrap") == "yes";
   const auto wanted = static_cast<std::size_t>(internal::Integer(params, "max_features"));
   const auto root = static_cast<std::size_t>(std::sqrt(static_cast<double>(columns)));
-  settings.max_features = static_cast<std::uint32_t>(std::clamp<std::size_t>(wanted == 0 ? root : wanted, 1, columns));
+  settings.max_features =
+      static_cast<std::uint32_t>(std::clamp<std::size_t>(wanted == 0 ? root : wanted, 1, columns));
   return settings;
 }
 
@@ -123,7 +131,8 @@ Result<Trained> RandomForestLearner::Train(const Context& context, const Trainin
   forest.trees.resize(n_trees);
   internal::ProgressScope progress(context, "random_forest", n_trees);
   MILL_RETURN_IF_ERROR(ForEach(context, n_trees, [&](std::size_t tree) -> Result<void> {
-    forest.trees[tree] = internal::GrowTree(binned, data.train_labels, settings, base::Rng(context.seed, tree));
+    forest.trees[tree] =
+        internal::GrowTree(binned, data.train_labels, settings, base::Rng(context.seed, tree));
     progress.Advance(1);
     return {};
   }));
@@ -139,6 +148,8 @@ Result<Trained> RandomForestLearner::Train(const Context& context, const Trainin
 
 }  // namespace
 
-std::unique_ptr<Learner> MakeRandomForestLearner() { return std::make_unique<RandomForestLearner>(); }
+std::unique_ptr<Learner> MakeRandomForestLearner() {
+  return std::make_unique<RandomForestLearner>();
+}
 
 }  // namespace millrace::learners

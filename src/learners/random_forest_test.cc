@@ -56,7 +56,8 @@ TEST(BinColumn, ManyValuesSpreadEvenly) {
 TEST(BinColumn, BoundsAreFloatsThatSeparateTheirNeighbours) {
   // Neighbouring floats, doubles between which there is no float, large and tiny values.
   const double one_up = static_cast<double>(std::nextafterf(1.0F, 2.0F));
-  const data::Matrix rows{{"x"}, 8, {1.0, one_up, 1.0 + 1e-12, 1.0 + 2e-12, 1e300, -1e300, 1e-40, 0.1}};
+  const data::Matrix rows{
+      {"x"}, 8, {1.0, one_up, 1.0 + 1e-12, 1.0 + 2e-12, 1e300, -1e300, 1e-40, 0.1}};
   const BinnedMatrix binned = Bin(rows, 255);
   for (const double bound : binned.bounds[0]) {
     EXPECT_EQ(static_cast<double>(static_cast<float>(bound)), bound);
@@ -77,7 +78,8 @@ TEST(BinColumn, BoundsAreFloatsThatSeparateTheirNeighbours) {
 TEST(GrowTree, SplitsWhereTheClassesPart) {
   const data::Matrix rows{{"x"}, 6, {1, 2, 3, 4, 5, 6}};
   const std::vector<std::uint8_t> labels = {0, 0, 0, 1, 1, 1};
-  const models::ForestTree tree = GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
+  const models::ForestTree tree =
+      GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
   ASSERT_EQ(tree.nodes.size(), 3U);
   EXPECT_EQ(tree.nodes[0].feature, 0);
   EXPECT_EQ(tree.nodes[0].threshold, 3.5);
@@ -92,11 +94,13 @@ TEST(GrowTree, LearnsTheSideOfMissingValues) {
   // Missing rows are positive, so they belong with the high values; then the other way round.
   const data::Matrix rows{{"x"}, 8, {1, 2, 3, 4, 5, 6, kNaN, kNaN}};
   const std::vector<std::uint8_t> with_high = {0, 0, 0, 1, 1, 1, 1, 1};
-  const models::ForestTree right = GrowTree(Bin(rows, 255), with_high, {.bootstrap = false}, base::Rng(1));
+  const models::ForestTree right =
+      GrowTree(Bin(rows, 255), with_high, {.bootstrap = false}, base::Rng(1));
   ASSERT_EQ(right.nodes.size(), 3U);
   EXPECT_FALSE(right.nodes[0].default_left);
   const std::vector<std::uint8_t> with_low = {0, 0, 0, 1, 1, 1, 0, 0};
-  const models::ForestTree left = GrowTree(Bin(rows, 255), with_low, {.bootstrap = false}, base::Rng(1));
+  const models::ForestTree left =
+      GrowTree(Bin(rows, 255), with_low, {.bootstrap = false}, base::Rng(1));
   ASSERT_EQ(left.nodes.size(), 3U);
   EXPECT_TRUE(left.nodes[0].default_left);
 }
@@ -104,14 +108,16 @@ TEST(GrowTree, LearnsTheSideOfMissingValues) {
 TEST(GrowTree, SeparatesMissingFromPresent) {
   const data::Matrix rows{{"x"}, 6, {1, 2, 0.1, kNaN, kNaN, kNaN}};
   const std::vector<std::uint8_t> labels = {0, 0, 0, 1, 1, 1};
-  const models::ForestTree tree = GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
+  const models::ForestTree tree =
+      GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
   ASSERT_EQ(tree.nodes.size(), 3U);
   EXPECT_EQ(tree.nodes[0].threshold, 2);
   EXPECT_FALSE(tree.nodes[0].default_left);
 }
 
 TEST(GrowTree, CutsInTheMiddleOfBinsThatAreEmptyInTheNode) {
-  // The root splits on x (impurity 14/9 falls to 2/3); its left rows have y in {1, 1, 9}, while 4 and 6 lie on the right only.
+  // The root splits on x (impurity 14/9 falls to 2/3); its left rows have y in {1, 1, 9}, while 4
+  // and 6 lie on the right only.
   const data::Matrix rows{{"x", "y"}, 9, {0, 1, 0, 1, 0, 9, 1, 1, 1, 1, 1, 1, 1, 4, 1, 6, 1, 9}};
   const std::vector<std::uint8_t> labels = {0, 0, 1, 1, 1, 1, 1, 1, 1};
   const models::ForestTree tree =
@@ -130,7 +136,8 @@ TEST(GrowTree, HonoursLeafSizeAndDepth) {
   for (const models::ForestNode& node : leafy.nodes) {
     EXPECT_GE(node.weight, 50) << "50 distinct rows weigh at least 50";
   }
-  const models::ForestTree stump = GrowTree(binned, set.labels, {.max_depth = 1, .max_features = 5}, base::Rng(3));
+  const models::ForestTree stump =
+      GrowTree(binned, set.labels, {.max_depth = 1, .max_features = 5}, base::Rng(3));
   EXPECT_EQ(stump.nodes.size(), 3U);
   EXPECT_EQ(stump.nodes[0].weight, 2000) << "a bootstrap draws as many rows as there are";
 }
@@ -138,18 +145,22 @@ TEST(GrowTree, HonoursLeafSizeAndDepth) {
 TEST(GrowTree, TwoEqualRowsOfDifferentClassesMakeALeaf) {
   const data::Matrix rows{{"x"}, 2, {1, 1}};
   const std::vector<std::uint8_t> labels = {0, 1};
-  const models::ForestTree tree = GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
+  const models::ForestTree tree =
+      GrowTree(Bin(rows, 255), labels, {.bootstrap = false}, base::Rng(1));
   ASSERT_EQ(tree.nodes.size(), 1U);
   EXPECT_EQ(tree.nodes[0].value, 0.5);
 }
 
 TEST(RandomForest, TreesDoNotDependOnTheOthers) {
-  // Tree t draws from its own stream: the first trees of a larger forest are those of a smaller one.
+  // Tree t draws from its own stream: the first trees of a larger forest are those of a smaller
+  // one.
   const internal::Set set = internal::Synthetic(800, 5, 10);
   internal::TestContext context(2);
   const auto learner = MakeRandomForestLearner();
-  const Result<Trained> few = internal::TrainOn(*learner, context.context, set, set, {{"n_estimators", 4.0}});
-  const Result<Trained> more = internal::TrainOn(*learner, context.context, set, set, {{"n_estimators", 8.0}});
+  const Result<Trained> few =
+      internal::TrainOn(*learner, context.context, set, set, {{"n_estimators", 4.0}});
+  const Result<Trained> more =
+      internal::TrainOn(*learner, context.context, set, set, {{"n_estimators", 8.0}});
   ASSERT_TRUE(few.ok() && more.ok());
   ASSERT_EQ(few->curve.size(), 3U);
   ASSERT_EQ(more->curve.size(), 4U);

@@ -25,7 +25,8 @@ Result<const Learner*> LearnerRegistry::Find(std::string_view name) const {
       return learner.get();
     }
   }
-  return base::InvalidArgument("there is no learner \"" + std::string(name) + "\"" + base::DidYouMean(name, Names()));
+  return base::InvalidArgument("there is no learner \"" + std::string(name) + "\"" +
+                               base::DidYouMean(name, Names()));
 }
 
 std::vector<std::string> LearnerRegistry::Names() const {

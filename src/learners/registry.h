@@ -17,7 +17,8 @@ class LearnerRegistry {
  public:
   /// kAlreadyExists if the name is taken.
   Result<void> Register(std::unique_ptr<Learner> learner);
-  /// kInvalidArgument with the nearest name if there is none; the pointer lives as long as the registry.
+  /// kInvalidArgument with the nearest name if there is none; the pointer lives as long as the
+  /// registry.
   Result<const Learner*> Find(std::string_view name) const;
   /// In order of registration.
   std::vector<std::string> Names() const;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input checks, parameter access, early stopping and validation scores that the built-in learners share.
+// Input checks, parameter access, early stopping and validation scores that the built-in learners
+// share.
+#include "learners/internal/training.h"
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -8,7 +11,6 @@
 #include "base/number_format.h"
 #include "base/thread_pool.h"
 #include "data/matrix.h"
-#include "learners/internal/training.h"
 #include "metrics/binary.h"
 #include "models/model.h"
 
@@ -17,16 +19,18 @@ namespace {
 
 using base::InvalidArgument;
 
-Result<void> CheckLabels(std::string_view set, const data::Matrix& rows, std::span<const std::uint8_t> labels) {
+Result<void> CheckLabels(std::string_view set, const data::Matrix& rows,
+                         std::span<const std::uint8_t> labels) {
   const std::string name(set);
   if (rows.rows == 0) {
-    return InvalidArgument("the " + name + " set has no rows; at least one row of each class is wanted")
+    return InvalidArgument("the " + name +
+                           " set has no rows; at least one row of each class is wanted")
         .Hint("widen the period of the " + name + " set in the split");
   }
   if (rows.values.size() != rows.rows * rows.names.size()) {
-    return InvalidArgument("the " + name + " set holds " + std::to_string(rows.values.size()) + " values; " +
-                           std::to_string(rows.rows) + " rows of " + std::to_string(rows.names.size()) +
-                           " columns are wanted");
+    return InvalidArgument("the " + name + " set holds " + std::to_string(rows.values.size()) +
+                           " values; " + std::to_string(rows.rows) + " rows of " +
+                           std::to_string(rows.names.size()) + " columns are wanted");
   }
   if (labels.size() != rows.rows) {
     return InvalidArgument("the " + name + " set has " + std::to_string(rows.rows) + " rows but " +
@@ -41,8 +45,9 @@ Result<void> CheckLabels(std::string_view set, const data::Matrix& rows, std::sp
     positive += labels[i];
   }
   if (positive == 0 || positive == labels.size()) {
-    return InvalidArgument("every one of the " + std::to_string(labels.size()) + " labels of the " + name + " set is " +
-                           (positive == 0 ? "0" : "1") + "; both classes are wanted")
+    return InvalidArgument("every one of the " + std::to_string(labels.size()) + " labels of the " +
+                           name + " set is " + (positive == 0 ? "0" : "1") +
+                           "; both classes are wanted")
         .Hint("check the label's definition or widen the period of the " + name + " set");
   }
   return {};
@@ -52,8 +57,9 @@ Result<void> CheckFinite(std::string_view set, const data::Matrix& rows) {
   for (std::size_t i = 0; i < rows.values.size(); ++i) {
     if (std::isinf(rows.values[i])) {
       const std::size_t column = i % rows.names.size();
-      return InvalidArgument("column \"" + rows.names[column] + "\" of the " + std::string(set) + " set is " +
-                             base::FormatDouble(rows.values[i]) + " in row " + std::to_string(i / rows.names.size()) +
+      return InvalidArgument("column \"" + rows.names[column] + "\" of the " + std::string(set) +
+                             " set is " + base::FormatDouble(rows.values[i]) + " in row " +
+                             std::to_string(i / rows.names.size()) +
                              "; finite numbers or missing values are wanted")
           .Hint("guard the division in the feature, for example with greatest(x, 1)");
     }
@@ -105,9 +111,11 @@ Result<std::vector<std::string>> CheckTrainingData(const TrainingData& data) {
   for (std::size_t c = 0; c < data.train.names.size(); ++c) {
     const ColumnKind kind = KindOf(data.train, c);
     if (kind == ColumnKind::kConstant) {
-      notes.push_back("column \"" + data.train.names[c] + "\" is constant in the train set and gets no weight");
+      notes.push_back("column \"" + data.train.names[c] +
+                      "\" is constant in the train set and gets no weight");
     } else if (kind == ColumnKind::kMissing) {
-      notes.push_back("column \"" + data.train.names[c] + "\" has no value in the train set and gets no weight");
+      notes.push_back("column \"" + data.train.names[c] +
+                      "\" has no value in the train set and gets no weight");
     }
   }
   if (notes.size() == data.train.names.size()) {
@@ -126,7 +134,9 @@ double Number(const Params& params, std::string_view name) {
   return *value;
 }
 
-int Integer(const Params& params, std::string_view name) { return static_cast<int>(Number(params, name)); }
+int Integer(const Params& params, std::string_view name) {
+  return static_cast<int>(Number(params, name));
+}
 
 const std::string& Text(const Params& params, std::string_view name) {
   const auto found = params.find(std::string(name));
@@ -136,16 +146,21 @@ const std::string& Text(const Params& params, std::string_view name) {
   return *value;
 }
 
-ParamInfo IntegerParam(std::string name, double value, double minimum, double maximum, std::string description) {
-  return {std::move(name), ParamType::kInteger, value, minimum, maximum, {}, std::move(description)};
+ParamInfo IntegerParam(std::string name, double value, double minimum, double maximum,
+                       std::string description) {
+  return {std::move(name),       ParamType::kInteger, value, minimum, maximum, {},
+          std::move(description)};
 }
 
-ParamInfo DoubleParam(std::string name, double value, double minimum, double maximum, std::string description) {
+ParamInfo DoubleParam(std::string name, double value, double minimum, double maximum,
+                      std::string description) {
   return {std::move(name), ParamType::kDouble, value, minimum, maximum, {}, std::move(description)};
 }
 
-ParamInfo ChoiceParam(std::string name, std::string value, std::vector<std::string> choices, std::string description) {
-  return {std::move(name), ParamType::kChoice, std::move(value), 0, 0, std::move(choices), std::move(description)};
+ParamInfo ChoiceParam(std::string name, std::string value, std::vector<std::string> choices,
+                      std::string description) {
+  return {std::move(name),    ParamType::kChoice,    std::move(value), 0, 0,
+          std::move(choices), std::move(description)};
 }
 
 Result<double> ValidationAuc(const models::Estimator& estimator, const TrainingData& data) {
@@ -157,7 +172,8 @@ Result<double> ValidationAuc(const models::Estimator& estimator, const TrainingD
 
 Result<double> CurveValue(std::string_view metric, std::span<const double> probabilities,
                           std::span<const std::uint8_t> labels) {
-  return metric == "auc" ? metrics::RocAuc(probabilities, labels) : metrics::LogLoss(probabilities, labels);
+  return metric == "auc" ? metrics::RocAuc(probabilities, labels)
+                         : metrics::LogLoss(probabilities, labels);
 }
 
 std::vector<double> Shares(std::vector<double> values) {
@@ -171,7 +187,9 @@ std::vector<double> Shares(std::vector<double> values) {
   return values;
 }
 
-int Threads(const Context& context) { return context.cpu == nullptr ? 1 : std::max(1, context.cpu->threads()); }
+int Threads(const Context& context) {
+  return context.cpu == nullptr ? 1 : std::max(1, context.cpu->threads());
+}
 
 bool EarlyStop::Add(double value) {
   curve_.push_back(value);

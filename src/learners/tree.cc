@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grows one classification tree over binned columns, with integer counts and a learnt side for missing values.
+// Grows one classification tree over binned columns, with integer counts and a learnt side for
+// missing values.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -10,7 +11,8 @@
 namespace millrace::learners::internal {
 namespace {
 
-/// Rows in a bin or node: all of them and the positive ones with bootstrap repeats, and the distinct ones without.
+/// Rows in a bin or node: all of them and the positive ones with bootstrap repeats, and the
+/// distinct ones without.
 struct Counts {
   std::uint32_t all = 0;
   std::uint32_t positive = 0;
@@ -51,7 +53,8 @@ struct Task {
 
 class Grower {
  public:
-  Grower(const BinnedMatrix& rows, std::span<const std::uint8_t> labels, const TreeSettings& settings, base::Rng rng)
+  Grower(const BinnedMatrix& rows, std::span<const std::uint8_t> labels,
+         const TreeSettings& settings, base::Rng rng)
       : rows_(rows), settings_(settings), rng_(rng), columns_(rows.columns), per_row_(rows.rows) {
     std::iota(columns_.begin(), columns_.end(), 0U);
     Sample(labels);
@@ -117,13 +120,13 @@ class Grower {
     return total;
   }
 
-  /// Looks at max_features random columns, and at further ones until one varied within the node, as scikit-learn does, so that
-  /// constant columns cannot end a branch.
+  /// Looks at max_features random columns, and at further ones until one varied within the node, as
+  /// scikit-learn does, so that constant columns cannot end a branch.
   Split BestSplit(const Task& task, Counts total) {
     Split best;
     const bool pure = total.positive == 0 || total.positive == total.all;
-    const bool small =
-        total.distinct < settings_.min_samples_split || total.distinct < 2 * settings_.min_samples_leaf;
+    const bool small = total.distinct < settings_.min_samples_split ||
+                       total.distinct < 2 * settings_.min_samples_leaf;
     const bool deep = settings_.max_depth > 0 && task.depth >= settings_.max_depth;
     if (pure || small || deep) {
       return best;
@@ -160,7 +163,8 @@ class Grower {
         // The bins between the two are empty in this node: cut in their middle.
         const std::size_t cut = (last + b - 1) / 2;
         if (missing.all == 0) {
-          Consider(parent, left, total - left, {0, column, cut, left.all * 2 >= total.all, true}, best);
+          Consider(parent, left, total - left, {0, column, cut, left.all * 2 >= total.all, true},
+                   best);
         } else {
           Counts with_missing = left;
           with_missing += missing;
@@ -211,8 +215,8 @@ class Grower {
 
 }  // namespace
 
-models::ForestTree GrowTree(const BinnedMatrix& rows, std::span<const std::uint8_t> labels, const TreeSettings& settings,
-                            base::Rng rng) {
+models::ForestTree GrowTree(const BinnedMatrix& rows, std::span<const std::uint8_t> labels,
+                            const TreeSettings& settings, base::Rng rng) {
   return Grower(rows, labels, settings, rng).Grow();
 }
 

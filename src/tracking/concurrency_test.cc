@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two processes, and several threads, on one tracking database.
-#include <sys/wait.h>
-
 #include <set>
+#include <sys/wait.h>
 #include <thread>
 
 #include "tracking/internal/test_store.h"
@@ -19,13 +18,16 @@ int Work(const std::filesystem::path& root) {
   Opened opened(root);
   for (int i = 0; i < kSteps; ++i) {
     const std::string key = "step-" + std::to_string(i);
-    const Result<Run> shared = opened.tracking->CreateRun({.run_name = key, .idempotency_key = key});
+    const Result<Run> shared =
+        opened.tracking->CreateRun({.run_name = key, .idempotency_key = key});
     const Result<Run> own = opened.tracking->CreateRun({});
-    if (!shared.ok() || !own.ok() || !opened.tracking->LogMetric(own->info.run_id, {"auc", 0.5, i, i}).ok()) {
+    if (!shared.ok() || !own.ok() ||
+        !opened.tracking->LogMetric(own->info.run_id, {"auc", 0.5, i, i}).ok()) {
       return 1;
     }
     if (!opened.registry->EnsureModel("churn").ok() ||
-        !opened.registry->RegisterVersion({.name = "churn", .source = "x", .idempotency_key = key}).ok()) {
+        !opened.registry->RegisterVersion({.name = "churn", .source = "x", .idempotency_key = key})
+             .ok()) {
       return 2;
     }
   }
@@ -92,14 +94,16 @@ TEST_F(ConcurrencyTest, KilledProcessLeavesTheStoreUsable) {
   // The child is killed wherever it is when the first version shows.
   for (bool seen = false; !seen;) {
     Opened opened(root);
-    seen = opened.registry->GetModel("churn").ok() && !opened.registry->ListVersions("churn")->empty();
+    seen =
+        opened.registry->GetModel("churn").ok() && !opened.registry->ListVersions("churn")->empty();
   }
   ASSERT_EQ(kill(child, SIGKILL), 0);
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(Work(root), 0) << "the same steps again";
   Opened opened(root);
-  EXPECT_EQ(opened.registry->ListVersions("churn").value().size(), static_cast<std::size_t>(kSteps));
+  EXPECT_EQ(opened.registry->ListVersions("churn").value().size(),
+            static_cast<std::size_t>(kSteps));
 }
 
 TEST_F(ConcurrencyTest, ThreadsShareOneStore) {

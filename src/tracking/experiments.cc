@@ -15,23 +15,28 @@ using internal::Text;
 using store::Transaction;
 
 constexpr std::string_view kColumns =
-    "SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time FROM experiments ";
+    "SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, "
+    "last_update_time FROM experiments ";
 
 Result<Experiment> FromRow(store::Metadata& metadata, const store::Row& row) {
   Experiment experiment;
   experiment.id = std::to_string(Int(row[0]));
   experiment.name = Text(row[1]);
   experiment.artifact_location = Text(row[2]);
-  experiment.lifecycle = Text(row[3]) == "active" ? LifecycleStage::kActive : LifecycleStage::kDeleted;
+  experiment.lifecycle =
+      Text(row[3]) == "active" ? LifecycleStage::kActive : LifecycleStage::kDeleted;
   experiment.creation_time_ms = Int(row[4]);
   experiment.last_update_time_ms = Int(row[5]);
-  MILL_ASSIGN_OR_RETURN(experiment.tags, internal::ReadPairs(metadata, "experiment_tags", "experiment_id", row[0]));
+  MILL_ASSIGN_OR_RETURN(experiment.tags,
+                        internal::ReadPairs(metadata, "experiment_tags", "experiment_id", row[0]));
   return experiment;
 }
 
-Result<void> PutTag(store::Metadata& metadata, std::int64_t id, const std::string& key, const std::string& value) {
+Result<void> PutTag(store::Metadata& metadata, std::int64_t id, const std::string& key,
+                    const std::string& value) {
   MILL_RETURN_IF_ERROR(internal::CheckKey("tag", key));
-  MILL_RETURN_IF_ERROR(internal::CheckLength("value of tag \"" + key + "\"", value, internal::kMaxExperimentTagValue));
+  MILL_RETURN_IF_ERROR(internal::CheckLength("value of tag \"" + key + "\"", value,
+                                             internal::kMaxExperimentTagValue));
   return metadata.Execute(
       "INSERT INTO experiment_tags (experiment_id, key, value) VALUES (?, ?, ?) "
       "ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value",
@@ -39,30 +44,35 @@ Result<void> PutTag(store::Metadata& metadata, std::int64_t id, const std::strin
 }
 
 /// Inserts with the next free id; within a transaction.
-Result<std::int64_t> Insert(store::Metadata& metadata, const store::Workspace& workspace, const std::string& name,
-                            std::int64_t now) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                        metadata.Query("SELECT COALESCE(MAX(experiment_id), -1) + 1 FROM experiments"));
+Result<std::int64_t> Insert(store::Metadata& metadata, const store::Workspace& workspace,
+                            const std::string& name, std::int64_t now) {
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      metadata.Query("SELECT COALESCE(MAX(experiment_id), -1) + 1 FROM experiments"));
   const std::int64_t id = Int(rows[0][0]);
   const std::string location = (workspace.ArtifactsDir() / std::to_string(id)).string();
-  MILL_RETURN_IF_ERROR(metadata.Execute(
-      "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time) "
-      "VALUES (?, ?, ?, 'active', ?, ?)",
-      {id, name, location, now, now}));
+  MILL_RETURN_IF_ERROR(
+      metadata.Execute("INSERT INTO experiments (experiment_id, name, artifact_location, "
+                       "lifecycle_stage, creation_time, last_update_time) "
+                       "VALUES (?, ?, ?, 'active', ?, ?)",
+                       {id, name, location, now, now}));
   return id;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<TrackingStore>> TrackingStore::Open(store::Metadata& metadata, const store::Workspace& workspace,
+Result<std::unique_ptr<TrackingStore>> TrackingStore::Open(store::Metadata& metadata,
+                                                           const store::Workspace& workspace,
                                                            const base::Clock& clock) {
   MILL_RETURN_IF_ERROR(internal::MigrateAll(metadata).With("making the tables of tracking"));
   auto tracking = std::make_unique<TrackingStore>(metadata, workspace, clock);
   // Looked at first without a transaction: commands that only read must not take the write lock.
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> any, metadata.Query("SELECT 1 FROM experiments LIMIT 1"));
+  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> any,
+                        metadata.Query("SELECT 1 FROM experiments LIMIT 1"));
   if (any.empty()) {
     MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata));
-    MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> still, metadata.Query("SELECT 1 FROM experiments LIMIT 1"));
+    MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> still,
+                          metadata.Query("SELECT 1 FROM experiments LIMIT 1"));
     if (still.empty()) {
       MILL_RETURN_IF_ERROR(Insert(metadata, workspace, "Default", tracking->NowMs()));
     }
@@ -71,13 +81,16 @@ Result<std::unique_ptr<TrackingStore>> TrackingStore::Open(store::Metadata& meta
   return tracking;
 }
 
-std::int64_t TrackingStore::NowMs() const { return clock_.Now().micros / 1000; }
+std::int64_t TrackingStore::NowMs() const {
+  return clock_.Now().micros / 1000;
+}
 
 Result<Experiment> TrackingStore::CreateExperiment(const std::string& name, const Tags& tags) {
   MILL_RETURN_IF_ERROR(internal::CheckExperimentName(name));
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> taken,
-                        metadata_.Query("SELECT lifecycle_stage FROM experiments WHERE name = ?", {name}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> taken,
+      metadata_.Query("SELECT lifecycle_stage FROM experiments WHERE name = ?", {name}));
   if (!taken.empty()) {
     auto error = base::AlreadyExists("Experiment(name=" + name + ") already exists.");
     if (Text(taken[0][0]) == "deleted") {
@@ -95,8 +108,9 @@ Result<Experiment> TrackingStore::CreateExperiment(const std::string& name, cons
 
 Result<Experiment> TrackingStore::GetExperiment(const std::string& id) {
   MILL_ASSIGN_OR_RETURN(const long long number, internal::ParseExperimentId(id));
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                        metadata_.Query(std::string(kColumns) + "WHERE experiment_id = ?", {std::int64_t{number}}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      metadata_.Query(std::string(kColumns) + "WHERE experiment_id = ?", {std::int64_t{number}}));
   if (rows.empty()) {
     return base::NotFound("No Experiment with id=" + id + " exists");
   }
@@ -113,7 +127,8 @@ Result<Experiment> TrackingStore::GetExperimentByName(const std::string& name) {
     for (const store::Row& row : known) {
       names.push_back(Text(row[0]));
     }
-    return base::NotFound("Could not find experiment with name '" + name + "'" + base::DidYouMean(name, names));
+    return base::NotFound("Could not find experiment with name '" + name + "'" +
+                          base::DidYouMean(name, names));
   }
   return FromRow(metadata_, rows[0]);
 }
@@ -137,9 +152,11 @@ Result<Experiment> TrackingStore::EnsureExperiment(const std::string& name) {
 Result<std::vector<Experiment>> TrackingStore::ListExperiments(ViewType view) {
   std::string sql(kColumns);
   if (view != ViewType::kAll) {
-    sql += view == ViewType::kActiveOnly ? "WHERE lifecycle_stage = 'active' " : "WHERE lifecycle_stage = 'deleted' ";
+    sql += view == ViewType::kActiveOnly ? "WHERE lifecycle_stage = 'active' "
+                                         : "WHERE lifecycle_stage = 'deleted' ";
   }
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows, metadata_.Query(sql + "ORDER BY experiment_id"));
+  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
+                        metadata_.Query(sql + "ORDER BY experiment_id"));
   std::vector<Experiment> experiments;
   for (const store::Row& row : rows) {
     MILL_ASSIGN_OR_RETURN(Experiment experiment, FromRow(metadata_, row));
@@ -153,16 +170,19 @@ Result<void> TrackingStore::RenameExperiment(const std::string& id, const std::s
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const Experiment experiment, GetExperiment(id));
   if (experiment.lifecycle == LifecycleStage::kDeleted) {
-    return base::FailedPrecondition("Cannot rename experiment " + id + ": it is deleted; it must be in the 'active' state");
+    return base::FailedPrecondition("Cannot rename experiment " + id +
+                                    ": it is deleted; it must be in the 'active' state");
   }
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> taken,
-                        metadata_.Query("SELECT experiment_id FROM experiments WHERE name = ? AND experiment_id <> ?",
-                                        {name, std::int64_t{std::stoll(experiment.id)}}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> taken,
+      metadata_.Query("SELECT experiment_id FROM experiments WHERE name = ? AND experiment_id <> ?",
+                      {name, std::int64_t{std::stoll(experiment.id)}}));
   if (!taken.empty()) {
     return base::AlreadyExists("Experiment(name=" + name + ") already exists.");
   }
-  MILL_RETURN_IF_ERROR(metadata_.Execute("UPDATE experiments SET name = ?, last_update_time = ? WHERE experiment_id = ?",
-                                         {name, NowMs(), std::int64_t{std::stoll(experiment.id)}}));
+  MILL_RETURN_IF_ERROR(metadata_.Execute(
+      "UPDATE experiments SET name = ?, last_update_time = ? WHERE experiment_id = ?",
+      {name, NowMs(), std::int64_t{std::stoll(experiment.id)}}));
   return transaction.Commit();
 }
 
@@ -174,11 +194,13 @@ Result<void> TrackingStore::DeleteExperiment(const std::string& id) {
   }
   const std::int64_t number = std::stoll(experiment.id);
   MILL_RETURN_IF_ERROR(
-      metadata_.Execute("UPDATE experiments SET lifecycle_stage = 'deleted', last_update_time = ? WHERE experiment_id = ?",
+      metadata_.Execute("UPDATE experiments SET lifecycle_stage = 'deleted', last_update_time = ? "
+                        "WHERE experiment_id = ?",
                         {NowMs(), number}));
   // A deleted run answers no idempotency key: the step that made it may run again.
   MILL_RETURN_IF_ERROR(metadata_.Execute(
-      "UPDATE runs SET lifecycle_stage = 'deleted', idempotency_key = NULL WHERE experiment_id = ?", {number}));
+      "UPDATE runs SET lifecycle_stage = 'deleted', idempotency_key = NULL WHERE experiment_id = ?",
+      {number}));
   return transaction.Commit();
 }
 
@@ -186,22 +208,26 @@ Result<void> TrackingStore::RestoreExperiment(const std::string& id) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const Experiment experiment, GetExperiment(id));
   if (experiment.lifecycle == LifecycleStage::kActive) {
-    return base::NotFound("No deleted Experiment with id=" + id + " exists").Hint("it is active already");
+    return base::NotFound("No deleted Experiment with id=" + id + " exists")
+        .Hint("it is active already");
   }
   const std::int64_t number = std::stoll(experiment.id);
   MILL_RETURN_IF_ERROR(
-      metadata_.Execute("UPDATE experiments SET lifecycle_stage = 'active', last_update_time = ? WHERE experiment_id = ?",
+      metadata_.Execute("UPDATE experiments SET lifecycle_stage = 'active', last_update_time = ? "
+                        "WHERE experiment_id = ?",
                         {NowMs(), number}));
-  MILL_RETURN_IF_ERROR(
-      metadata_.Execute("UPDATE runs SET lifecycle_stage = 'active' WHERE experiment_id = ?", {number}));
+  MILL_RETURN_IF_ERROR(metadata_.Execute(
+      "UPDATE runs SET lifecycle_stage = 'active' WHERE experiment_id = ?", {number}));
   return transaction.Commit();
 }
 
-Result<void> TrackingStore::SetExperimentTag(const std::string& id, const std::string& key, const std::string& value) {
+Result<void> TrackingStore::SetExperimentTag(const std::string& id, const std::string& key,
+                                             const std::string& value) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const Experiment experiment, GetExperiment(id));
   if (experiment.lifecycle == LifecycleStage::kDeleted) {
-    return base::FailedPrecondition("experiment " + id + " is deleted; it must be in the 'active' state");
+    return base::FailedPrecondition("experiment " + id +
+                                    " is deleted; it must be in the 'active' state");
   }
   MILL_RETURN_IF_ERROR(PutTag(metadata_, std::stoll(experiment.id), key, value));
   return transaction.Commit();

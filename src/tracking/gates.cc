@@ -13,7 +13,8 @@ using base::FormatFixed;
 
 Result<void> CheckScore(const char* who, const TestScore& score) {
   if (!(score.auc >= 0 && score.auc <= 1)) {
-    return base::InvalidArgument(std::string("test AUC of the ") + who + " is " + base::FormatDouble(score.auc) +
+    return base::InvalidArgument(std::string("test AUC of the ") + who + " is " +
+                                 base::FormatDouble(score.auc) +
                                  "; a number from 0 to 1 is wanted");
   }
   return {};
@@ -30,7 +31,8 @@ std::string Digits(double value, double other) {
 }
 
 GateCheck CheckMinimum(const GateSpec& spec, const TestScore& candidate) {
-  GateCheck check{"minimum_auc", candidate.auc >= spec.minimum_auc, candidate.auc, spec.minimum_auc, ""};
+  GateCheck check{"minimum_auc", candidate.auc >= spec.minimum_auc, candidate.auc, spec.minimum_auc,
+                  ""};
   check.sentence = "test AUC " + Digits(candidate.auc, spec.minimum_auc) +
                    (check.passed ? " is at least" : " is below") + " the wanted minimum " +
                    Digits(spec.minimum_auc, candidate.auc);
@@ -38,10 +40,12 @@ GateCheck CheckMinimum(const GateSpec& spec, const TestScore& candidate) {
 }
 
 GateCheck CheckChampion(const TestScore& candidate, const TestScore& champion) {
-  GateCheck check{"better_than_champion", candidate.auc > champion.auc, candidate.auc, champion.auc, ""};
+  GateCheck check{"better_than_champion", candidate.auc > champion.auc, candidate.auc, champion.auc,
+                  ""};
   check.sentence = "test AUC " + Digits(candidate.auc, champion.auc) +
                    (check.passed ? " is above" : " is not above") + " the champion's " +
-                   Digits(champion.auc, candidate.auc) + " (version " + std::to_string(champion.version) + ")";
+                   Digits(champion.auc, candidate.auc) + " (version " +
+                   std::to_string(champion.version) + ")";
   return check;
 }
 
@@ -49,16 +53,20 @@ GateCheck CheckChampion(const TestScore& candidate, const TestScore& champion) {
 
 const base::Declaration<GateSpec>& GateSpec::Declared() {
   static const base::Declaration<GateSpec> declared =
-      base::Declaration<GateSpec>("gates", "What a new version must show on the test set before it becomes champion.")
+      base::Declaration<GateSpec>(
+          "gates", "What a new version must show on the test set before it becomes champion.")
           .Field("minimum_auc", &GateSpec::minimum_auc, "Smallest ROC AUC on the test set.",
                  {.minimum = 0.0, .maximum = 1.0})
           .Field("better_than_champion", &GateSpec::better_than_champion,
-                 "Whether the ROC AUC must be above the current champion's on the same labels; a tie keeps the champion.");
+                 "Whether the ROC AUC must be above the current champion's on the same labels; a "
+                 "tie keeps the champion.");
   return declared;
 }
 
-bool NeedsRescore(const GateSpec& spec, const TestScore& candidate, const std::optional<TestScore>& champion) {
-  return spec.better_than_champion && champion.has_value() && champion->label_hash != candidate.label_hash;
+bool NeedsRescore(const GateSpec& spec, const TestScore& candidate,
+                  const std::optional<TestScore>& champion) {
+  return spec.better_than_champion && champion.has_value() &&
+         champion->label_hash != candidate.label_hash;
 }
 
 Result<GateDecision> DecideGates(const GateSpec& spec, const TestScore& candidate,
@@ -66,8 +74,9 @@ Result<GateDecision> DecideGates(const GateSpec& spec, const TestScore& candidat
   MILL_RETURN_IF_ERROR(CheckScore("candidate", candidate));
   if (NeedsRescore(spec, candidate, champion)) {
     return base::FailedPrecondition("the champion (version " + std::to_string(champion->version) +
-                                    ") was tested on labels " + champion->label_hash + ", the candidate on labels " +
-                                    candidate.label_hash + "; equal labels are wanted")
+                                    ") was tested on labels " + champion->label_hash +
+                                    ", the candidate on labels " + candidate.label_hash +
+                                    "; equal labels are wanted")
         .Hint("score the champion on the candidate's test set first");
   }
   GateDecision decision;
@@ -80,7 +89,8 @@ Result<GateDecision> DecideGates(const GateSpec& spec, const TestScore& candidat
   for (const GateCheck& check : decision.checks) {
     if (!check.passed) {
       decision.promote = false;
-      decision.sentence += (decision.sentence.empty() ? "" : "; ") + std::string("gate ") + check.name + " failed: " + check.sentence;
+      decision.sentence += (decision.sentence.empty() ? "" : "; ") + std::string("gate ") +
+                           check.name + " failed: " + check.sentence;
     }
   }
   if (decision.promote) {

@@ -47,8 +47,10 @@ struct GateDecision {
   std::string sentence;
 };
 
-/// True if the champion must be scored again on the candidate's labels before DecideGates can compare them.
-bool NeedsRescore(const GateSpec& spec, const TestScore& candidate, const std::optional<TestScore>& champion);
+/// True if the champion must be scored again on the candidate's labels before DecideGates can
+/// compare them.
+bool NeedsRescore(const GateSpec& spec, const TestScore& candidate,
+                  const std::optional<TestScore>& champion);
 
 /// Checks every gate. A tie keeps the champion; without a champion `better_than_champion` holds.
 /// @return - kFailedPrecondition if NeedsRescore: the message names both label hashes

@@ -24,26 +24,32 @@ TEST(DecideGates, BelowTheMinimumFailsWithBothNumbers) {
   EXPECT_FALSE(decision.promote);
   EXPECT_EQ(decision.checks[0].candidate, 0.69);
   EXPECT_EQ(decision.checks[0].wanted, 0.7);
-  EXPECT_EQ(decision.sentence, "gate minimum_auc failed: test AUC 0.6900 is below the wanted minimum 0.7000");
+  EXPECT_EQ(decision.sentence,
+            "gate minimum_auc failed: test AUC 0.6900 is below the wanted minimum 0.7000");
 }
 
 TEST(DecideGates, TieKeepsTheChampion) {
-  const GateDecision decision = DecideGates(kSpec, {0, 0.77, "aa"}, TestScore{3, 0.77, "aa"}).value();
+  const GateDecision decision =
+      DecideGates(kSpec, {0, 0.77, "aa"}, TestScore{3, 0.77, "aa"}).value();
   EXPECT_FALSE(decision.promote);
   EXPECT_EQ(decision.sentence,
-            "gate better_than_champion failed: test AUC 0.7700 is not above the champion's 0.7700 (version 3)");
+            "gate better_than_champion failed: test AUC 0.7700 is not above the champion's 0.7700 "
+            "(version 3)");
 }
 
 TEST(DecideGates, BetterCandidateIsPromoted) {
-  const GateDecision decision = DecideGates(kSpec, {0, 0.7725, "aa"}, TestScore{3, 0.7712, "aa"}).value();
+  const GateDecision decision =
+      DecideGates(kSpec, {0, 0.7725, "aa"}, TestScore{3, 0.7712, "aa"}).value();
   EXPECT_TRUE(decision.promote);
   ASSERT_EQ(decision.checks.size(), 2U);
   EXPECT_EQ(decision.checks[1].wanted, 0.7712);
 }
 
 TEST(DecideGates, SentenceTellsNearNumbersApart) {
-  const GateDecision decision = DecideGates(kSpec, {0, 0.77120001, "aa"}, TestScore{1, 0.77120002, "aa"}).value();
-  EXPECT_NE(decision.sentence.find("0.77120001 is not above the champion's 0.77120002"), std::string::npos)
+  const GateDecision decision =
+      DecideGates(kSpec, {0, 0.77120001, "aa"}, TestScore{1, 0.77120002, "aa"}).value();
+  EXPECT_NE(decision.sentence.find("0.77120001 is not above the champion's 0.77120002"),
+            std::string::npos)
       << decision.sentence;
 }
 

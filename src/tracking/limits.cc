@@ -13,14 +13,19 @@ namespace {
 
 using base::InvalidArgument;
 
-bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0; }
+bool IsWord(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
+}
 
 /// Characters of UTF-8, not bytes.
 std::size_t Length(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+bool IsBlank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
 /// Whether the path is what POSIX normalisation makes of it, and stays inside.
 bool IsNormalPath(std::string_view path) {
@@ -41,25 +46,33 @@ bool IsNormalPath(std::string_view path) {
 Result<void> CheckKey(std::string_view what, std::string_view key) {
   const std::string name = std::string(what) + " key \"" + Truncated(key, 250) + "\"";
   if (key.empty()) {
-    return InvalidArgument("Missing value for required parameter 'key': a " + std::string(what) + " key is empty");
+    return InvalidArgument("Missing value for required parameter 'key': a " + std::string(what) +
+                           " key is empty");
   }
   if (Length(key) > 250) {
-    return InvalidArgument(name + " has " + std::to_string(Length(key)) + " characters; at most 250 are wanted");
+    return InvalidArgument(name + " has " + std::to_string(Length(key)) +
+                           " characters; at most 250 are wanted");
   }
-  const auto allowed = [](char c) { return IsWord(c) || std::string_view("/.- :").find(c) != std::string_view::npos; };
+  const auto allowed = [](char c) {
+    return IsWord(c) || std::string_view("/.- :").find(c) != std::string_view::npos;
+  };
   if (!std::all_of(key.begin(), key.end(), allowed)) {
-    return InvalidArgument("Invalid " + name + "; letters, digits, underscores, dashes, periods, spaces, colons and "
+    return InvalidArgument("Invalid " + name +
+                           "; letters, digits, underscores, dashes, periods, spaces, colons and "
                            "slashes are wanted");
   }
   if (!IsNormalPath(key)) {
-    return InvalidArgument("Invalid " + name + "; a normal relative path is wanted (no leading or double slash, no \"..\")");
+    return InvalidArgument(
+        "Invalid " + name +
+        "; a normal relative path is wanted (no leading or double slash, no \"..\")");
   }
   return {};
 }
 
 Result<void> CheckExperimentName(std::string_view name) {
   if (IsBlank(name)) {
-    return InvalidArgument("Invalid experiment name: '" + std::string(name) + "'; a name that is not blank is wanted");
+    return InvalidArgument("Invalid experiment name: '" + std::string(name) +
+                           "'; a name that is not blank is wanted");
   }
   return CheckLength("experiment name", name, 500);
 }
@@ -69,7 +82,8 @@ Result<void> CheckModelName(std::string_view name) {
     return InvalidArgument("Registered model name cannot be empty.");
   }
   if (name.find_first_of("/:") != std::string_view::npos) {
-    return InvalidArgument("Invalid registered model name \"" + std::string(name) + "\"; a name without / and : is wanted");
+    return InvalidArgument("Invalid registered model name \"" + std::string(name) +
+                           "\"; a name without / and : is wanted");
   }
   return CheckLength("registered model name", name, 256);
 }
@@ -86,18 +100,22 @@ Result<void> CheckAlias(std::string_view alias) {
   if (alias.empty()) {
     return InvalidArgument("Registered model alias name cannot be empty.");
   }
-  const bool words = std::all_of(alias.begin(), alias.end(), [](char c) { return IsWord(c) || c == '-'; });
+  const bool words =
+      std::all_of(alias.begin(), alias.end(), [](char c) { return IsWord(c) || c == '-'; });
   if (!words || Length(alias) > 255) {
     return InvalidArgument("Invalid alias name: '" + Truncated(alias, 255) +
                            "'; up to 255 letters, digits, underscores and dashes are wanted");
   }
-  const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
+  const auto lower = [](char c) {
+    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  };
   std::string text(alias);
   std::transform(text.begin(), text.end(), text.begin(), lower);
   const bool version = text.size() > 1 && text[0] == 'v' &&
                        text.find_first_not_of("0123456789", 1) == std::string::npos;
   if (text == "latest" || version) {
-    return InvalidArgument("alias '" + std::string(alias) + "' is reserved; another name than latest and v<number> is wanted");
+    return InvalidArgument("alias '" + std::string(alias) +
+                           "' is reserved; another name than latest and v<number> is wanted");
   }
   return {};
 }
@@ -106,7 +124,8 @@ Result<long long> ParseExperimentId(std::string_view id) {
   long long value = 0;
   const auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), value);
   if (code != std::errc() || end != id.data() + id.size() || value < 0) {
-    return InvalidArgument("Invalid experiment ID: '" + std::string(id) + "'; a whole number is wanted");
+    return InvalidArgument("Invalid experiment ID: '" + std::string(id) +
+                           "'; a whole number is wanted");
   }
   return value;
 }
@@ -114,8 +133,8 @@ Result<long long> ParseExperimentId(std::string_view id) {
 Result<void> CheckLength(std::string_view what, std::string_view value, std::size_t most) {
   const std::size_t length = Length(value);
   if (length > most) {
-    return InvalidArgument(std::string(what) + " has " + std::to_string(length) + " characters; at most " +
-                           std::to_string(most) + " are wanted");
+    return InvalidArgument(std::string(what) + " has " + std::to_string(length) +
+                           " characters; at most " + std::to_string(most) + " are wanted");
   }
   return {};
 }
@@ -134,7 +153,8 @@ Result<std::string> CanonicalStage(std::string_view stage) {
   for (const std::string_view known : {"None", "Staging", "Production", "Archived"}) {
     const bool same = known.size() == stage.size() &&
                       std::equal(known.begin(), known.end(), stage.begin(), [](char a, char b) {
-                        return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+                        return std::tolower(static_cast<unsigned char>(a)) ==
+                               std::tolower(static_cast<unsigned char>(b));
                       });
     if (same) {
       return std::string(known);
@@ -146,10 +166,10 @@ Result<std::string> CanonicalStage(std::string_view stage) {
 
 std::string SpokenName(std::string_view id) {
   static constexpr std::array<std::string_view, 16> kAdjectives = {
-      "amber", "brisk", "calm",  "clear", "deep",  "eager",  "fair",  "gentle",
+      "amber", "brisk", "calm",  "clear", "deep",  "eager", "fair",  "gentle",
       "keen",  "merry", "quiet", "ready", "stout", "swift", "tidal", "upland"};
   static constexpr std::array<std::string_view, 16> kNouns = {
-      "brook", "dam",   "ford",  "heron", "lock",   "mill", "otter", "pond",
+      "brook", "dam",    "ford",   "heron", "lock",  "mill", "otter",  "pond",
       "race",  "sluice", "spring", "trout", "wheel", "weir", "willow", "wagtail"};
   // FNV-1a: the name depends on the id alone.
   std::uint64_t hash = 14695981039346656037ULL;

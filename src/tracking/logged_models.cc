@@ -15,7 +15,8 @@ using internal::Text;
 using store::Transaction;
 
 constexpr std::string_view kColumns =
-    "SELECT model_id, experiment_id, name, source_run_id, artifact_location, model_type, status, creation_time, "
+    "SELECT model_id, experiment_id, name, source_run_id, artifact_location, model_type, status, "
+    "creation_time, "
     "last_update_time FROM logged_models ";
 
 Result<LoggedModel> FromRow(store::Metadata& metadata, const store::Row& row) {
@@ -29,8 +30,10 @@ Result<LoggedModel> FromRow(store::Metadata& metadata, const store::Row& row) {
   model.status = static_cast<LoggedModelStatus>(Int(row[6]));
   model.creation_time_ms = Int(row[7]);
   model.last_update_time_ms = Int(row[8]);
-  MILL_ASSIGN_OR_RETURN(model.params, internal::ReadPairs(metadata, "logged_model_params", "model_id", row[0]));
-  MILL_ASSIGN_OR_RETURN(model.tags, internal::ReadPairs(metadata, "logged_model_tags", "model_id", row[0]));
+  MILL_ASSIGN_OR_RETURN(model.params,
+                        internal::ReadPairs(metadata, "logged_model_params", "model_id", row[0]));
+  MILL_ASSIGN_OR_RETURN(model.tags,
+                        internal::ReadPairs(metadata, "logged_model_tags", "model_id", row[0]));
   return model;
 }
 
@@ -46,7 +49,8 @@ Result<void> PutTags(store::Metadata& metadata, const std::string& model_id, con
 }
 
 Result<void> Touch(store::Metadata& metadata, const std::string& model_id, std::int64_t now) {
-  return metadata.Execute("UPDATE logged_models SET last_update_time = ? WHERE model_id = ?", {now, model_id});
+  return metadata.Execute("UPDATE logged_models SET last_update_time = ? WHERE model_id = ?",
+                          {now, model_id});
 }
 
 }  // namespace
@@ -55,7 +59,8 @@ Result<LoggedModel> TrackingStore::CreateLoggedModel(const LoggedModelRequest& r
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   if (!request.idempotency_key.empty()) {
     MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> made,
-                          metadata_.Query(std::string(kColumns) + "WHERE idempotency_key = ?", {request.idempotency_key}));
+                          metadata_.Query(std::string(kColumns) + "WHERE idempotency_key = ?",
+                                          {request.idempotency_key}));
     if (!made.empty()) {
       return FromRow(metadata_, made[0]);
     }
@@ -70,15 +75,18 @@ Result<LoggedModel> TrackingStore::CreateLoggedModel(const LoggedModelRequest& r
   MILL_RETURN_IF_ERROR(internal::CheckLoggedModelName(name));
   const std::int64_t now = NowMs();
   MILL_RETURN_IF_ERROR(metadata_.Execute(
-      "INSERT INTO logged_models (model_id, experiment_id, name, source_run_id, artifact_location, model_type, status, "
+      "INSERT INTO logged_models (model_id, experiment_id, name, source_run_id, artifact_location, "
+      "model_type, status, "
       "creation_time, last_update_time, idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       {model_id, std::int64_t{std::stoll(experiment.id)}, name, request.source_run_id,
        workspace_.ModelDir(experiment.id, model_id).string(), request.model_type,
-       static_cast<std::int64_t>(LoggedModelStatus::kPending), now, now, internal::OrNull(request.idempotency_key)}));
+       static_cast<std::int64_t>(LoggedModelStatus::kPending), now, now,
+       internal::OrNull(request.idempotency_key)}));
   for (const auto& [key, value] : request.params) {
     MILL_RETURN_IF_ERROR(internal::CheckKey("param", key));
-    MILL_RETURN_IF_ERROR(metadata_.Execute("INSERT INTO logged_model_params (model_id, key, value) VALUES (?, ?, ?)",
-                                           {model_id, key, internal::Truncated(value, internal::kMaxParamValue)}));
+    MILL_RETURN_IF_ERROR(
+        metadata_.Execute("INSERT INTO logged_model_params (model_id, key, value) VALUES (?, ?, ?)",
+                          {model_id, key, internal::Truncated(value, internal::kMaxParamValue)}));
   }
   MILL_RETURN_IF_ERROR(PutTags(metadata_, model_id, request.tags));
   MILL_RETURN_IF_ERROR(transaction.Commit());
@@ -94,11 +102,13 @@ Result<LoggedModel> TrackingStore::GetLoggedModel(const std::string& model_id) {
   return FromRow(metadata_, rows[0]);
 }
 
-Result<LoggedModel> TrackingStore::FinalizeLoggedModel(const std::string& model_id, LoggedModelStatus status) {
+Result<LoggedModel> TrackingStore::FinalizeLoggedModel(const std::string& model_id,
+                                                       LoggedModelStatus status) {
   MILL_ASSIGN_OR_RETURN(
       const std::int64_t changed,
-      metadata_.ExecuteCounted("UPDATE logged_models SET status = ?, last_update_time = ? WHERE model_id = ?",
-                               {static_cast<std::int64_t>(status), NowMs(), model_id}));
+      metadata_.ExecuteCounted(
+          "UPDATE logged_models SET status = ?, last_update_time = ? WHERE model_id = ?",
+          {static_cast<std::int64_t>(status), NowMs(), model_id}));
   if (changed == 0) {
     return base::NotFound("Logged model with ID '" + model_id + "' not found.");
   }
@@ -113,8 +123,8 @@ Result<void> TrackingStore::SetLoggedModelTags(const std::string& model_id, cons
   return transaction.Commit();
 }
 
-Result<std::vector<LoggedModel>> TrackingStore::ListLoggedModels(const std::vector<std::string>& experiment_ids,
-                                                                 int max_results, std::int64_t offset) {
+Result<std::vector<LoggedModel>> TrackingStore::ListLoggedModels(
+    const std::vector<std::string>& experiment_ids, int max_results, std::int64_t offset) {
   std::string where;
   std::vector<store::Value> params;
   if (!experiment_ids.empty()) {
@@ -128,7 +138,9 @@ Result<std::vector<LoggedModel>> TrackingStore::ListLoggedModels(const std::vect
   params.emplace_back(offset);
   MILL_ASSIGN_OR_RETURN(
       const std::vector<store::Row> rows,
-      metadata_.Query(std::string(kColumns) + where + "ORDER BY creation_time DESC, model_id LIMIT ? OFFSET ?", params));
+      metadata_.Query(
+          std::string(kColumns) + where + "ORDER BY creation_time DESC, model_id LIMIT ? OFFSET ?",
+          params));
   std::vector<LoggedModel> models;
   for (const store::Row& row : rows) {
     MILL_ASSIGN_OR_RETURN(LoggedModel model, FromRow(metadata_, row));

@@ -17,7 +17,8 @@ class RegistryTest : public internal::StoreTest {
 };
 
 TEST_F(RegistryTest, ModelsAreMadeOnceAndListedByName) {
-  EXPECT_EQ(registry().CreateModel("churn", "who leaves", {{"team", "growth"}}).value().description, "who leaves");
+  EXPECT_EQ(registry().CreateModel("churn", "who leaves", {{"team", "growth"}}).value().description,
+            "who leaves");
   EXPECT_EQ(Failure(registry().CreateModel("churn"), ErrorCode::kAlreadyExists),
             "Registered Model (name=churn) already exists.");
   EXPECT_EQ(registry().EnsureModel("churn").value().tags.at("team"), "growth");
@@ -54,20 +55,24 @@ TEST_F(RegistryTest, VersionsCountFromOneAndDeletedNumbersNeverReturn) {
 TEST_F(RegistryTest, VersionOfALoggedModelKnowsItsRunAndFolder) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   const std::string run = NewRun();
-  const LoggedModel model = tracking().CreateLoggedModel({.name = "m", .source_run_id = run}).value();
+  const LoggedModel model =
+      tracking().CreateLoggedModel({.name = "m", .source_run_id = run}).value();
   const ModelVersion version =
       registry().RegisterVersion({.name = "churn", .source = "models:/" + model.model_id}).value();
   EXPECT_EQ(version.model_id, model.model_id);
   EXPECT_EQ(version.run_id, run);
   EXPECT_EQ(version.storage_location, model.artifact_location);
-  EXPECT_EQ(registry().RegisterVersion({.name = "churn", .model_id = model.model_id}).value().source,
-            "models:/" + model.model_id);
-  Failure(registry().RegisterVersion({.name = "churn", .source = "models:/m-0"}), ErrorCode::kNotFound);
+  EXPECT_EQ(
+      registry().RegisterVersion({.name = "churn", .model_id = model.model_id}).value().source,
+      "models:/" + model.model_id);
+  Failure(registry().RegisterVersion({.name = "churn", .source = "models:/m-0"}),
+          ErrorCode::kNotFound);
 }
 
 TEST_F(RegistryTest, SameKeyGivesTheSameVersion) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
-  const VersionRequest request{.name = "churn", .source = "x", .tags = {{"auc", "0.77"}}, .idempotency_key = "register-1"};
+  const VersionRequest request{
+      .name = "churn", .source = "x", .tags = {{"auc", "0.77"}}, .idempotency_key = "register-1"};
   EXPECT_EQ(registry().RegisterVersion(request).value().version, 1);
   Reopen();
   const ModelVersion again = registry().RegisterVersion(request).value();
@@ -76,7 +81,8 @@ TEST_F(RegistryTest, SameKeyGivesTheSameVersion) {
   EXPECT_EQ(registry().FindVersionByKey("register-1").value()->version, 1);
   EXPECT_EQ(registry().ListVersions("churn").value().size(), 1U);
   ASSERT_TRUE(registry().DeleteVersion("churn", 1).ok());
-  EXPECT_EQ(registry().RegisterVersion(request).value().version, 2) << "a deleted version gives its key back";
+  EXPECT_EQ(registry().RegisterVersion(request).value().version, 2)
+      << "a deleted version gives its key back";
 }
 
 TEST_F(RegistryTest, AliasesMoveAndGoWithTheirVersion) {
@@ -91,7 +97,8 @@ TEST_F(RegistryTest, AliasesMoveAndGoWithTheirVersion) {
   ASSERT_TRUE(registry().SetAlias("churn", "champion", 2).ok());
   ASSERT_TRUE(registry().SetAlias("churn", "shadow", 2).ok());
   EXPECT_EQ(registry().GetByAlias("churn", "champion").value().version, 2);
-  EXPECT_EQ(registry().GetVersion("churn", 2).value().aliases, (std::vector<std::string>{"champion", "shadow"}));
+  EXPECT_EQ(registry().GetVersion("churn", 2).value().aliases,
+            (std::vector<std::string>{"champion", "shadow"}));
   EXPECT_EQ(registry().GetModel("churn").value().aliases.at("champion"), 2);
   ASSERT_TRUE(registry().DeleteAlias("churn", "shadow").ok());
   EXPECT_TRUE(registry().DeleteAlias("churn", "shadow").ok());
@@ -152,7 +159,8 @@ TEST_F(RegistryTest, StagesMoveAndArchive) {
   NewVersion();
   NewVersion();
   EXPECT_EQ(registry().GetVersion("churn", 1).value().stage, "None");
-  EXPECT_EQ(registry().TransitionStage("churn", 1, "production", false).value().stage, "Production");
+  EXPECT_EQ(registry().TransitionStage("churn", 1, "production", false).value().stage,
+            "Production");
   EXPECT_EQ(registry().TransitionStage("churn", 2, "PRODUCTION", true).value().stage, "Production");
   EXPECT_EQ(registry().GetVersion("churn", 1).value().stage, "Archived");
   Failure(registry().TransitionStage("churn", 1, "live", false), ErrorCode::kInvalidArgument);

@@ -18,7 +18,8 @@ using internal::Text;
 using store::Transaction;
 
 constexpr std::string_view kColumns =
-    "SELECT run_id, run_name, experiment_id, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage FROM "
+    "SELECT run_id, run_name, experiment_id, user_id, status, start_time, end_time, artifact_uri, "
+    "lifecycle_stage FROM "
     "(SELECT *, name AS run_name FROM runs) ";
 constexpr std::string_view kRunNameTag = "mlflow.runName";
 
@@ -43,16 +44,17 @@ Result<Run> FromRow(store::Metadata& metadata, const store::Row& row) {
   run.info = InfoFromRow(row);
   MILL_ASSIGN_OR_RETURN(run.params, internal::ReadPairs(metadata, "params", "run_id", row[0]));
   MILL_ASSIGN_OR_RETURN(run.tags, internal::ReadPairs(metadata, "tags", "run_id", row[0]));
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<store::Row> metrics,
-      metadata.Query("SELECT key, value, timestamp, step, is_nan FROM latest_metrics WHERE run_id = ? ORDER BY key",
-                     {row[0]}));
+  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> metrics,
+                        metadata.Query("SELECT key, value, timestamp, step, is_nan FROM "
+                                       "latest_metrics WHERE run_id = ? ORDER BY key",
+                                       {row[0]}));
   for (const store::Row& metric : metrics) {
     run.metrics[Text(metric[0])] = internal::MetricFromRow(metric);
   }
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> outputs,
-                        metadata.Query("SELECT model_id, step FROM run_outputs WHERE run_id = ? ORDER BY position",
-                                       {row[0]}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> outputs,
+      metadata.Query("SELECT model_id, step FROM run_outputs WHERE run_id = ? ORDER BY position",
+                     {row[0]}));
   for (const store::Row& output : outputs) {
     run.outputs.push_back({Text(output[0]), Int(output[1])});
   }
@@ -70,20 +72,23 @@ namespace internal {
 Metric MetricFromRow(const store::Row& row) {
   Metric metric;
   metric.key = Text(row[0]);
-  metric.value = Int(row[4]) != 0 ? std::numeric_limits<double>::quiet_NaN() : store::DoubleOr(row[1], 0);
+  metric.value =
+      Int(row[4]) != 0 ? std::numeric_limits<double>::quiet_NaN() : store::DoubleOr(row[1], 0);
   metric.timestamp_ms = Int(row[2]);
   metric.step = Int(row[3]);
   return metric;
 }
 
 Result<void> CheckActiveRun(store::Metadata& metadata, const std::string& run_id) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                        metadata.Query("SELECT lifecycle_stage FROM runs WHERE run_id = ?", {run_id}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      metadata.Query("SELECT lifecycle_stage FROM runs WHERE run_id = ?", {run_id}));
   if (rows.empty()) {
     return base::NotFound("Run with id=" + run_id + " not found");
   }
   if (Text(rows[0][0]) != "active") {
-    return base::FailedPrecondition("The run " + run_id + " must be in the 'active' state. Current state is deleted.");
+    return base::FailedPrecondition("The run " + run_id +
+                                    " must be in the 'active' state. Current state is deleted.");
   }
   return {};
 }
@@ -104,9 +109,12 @@ Result<Run> TrackingStore::CreateRun(const RunRequest& request) {
                                     " must be in the 'active' state. Current state is deleted.");
   }
   const auto tagged = request.tags.find(std::string(kRunNameTag));
-  if (tagged != request.tags.end() && !request.run_name.empty() && tagged->second != request.run_name) {
-    return base::InvalidArgument("Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
-                                 "values (run_name='" + request.run_name + "', mlflow.runName='" + tagged->second + "').");
+  if (tagged != request.tags.end() && !request.run_name.empty() &&
+      tagged->second != request.run_name) {
+    return base::InvalidArgument(
+        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
+        "values (run_name='" +
+        request.run_name + "', mlflow.runName='" + tagged->second + "').");
   }
   const std::string run_id = base::NewRunId();
   std::string name = tagged != request.tags.end() ? tagged->second : request.run_name;
@@ -115,7 +123,8 @@ Result<Run> TrackingStore::CreateRun(const RunRequest& request) {
   }
   const std::string uri = workspace_.ArtifactDir(experiment.id, run_id).string();
   MILL_RETURN_IF_ERROR(metadata_.Execute(
-      "INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage, "
+      "INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_time, end_time, "
+      "artifact_uri, lifecycle_stage, "
       "idempotency_key) VALUES (?, ?, ?, ?, ?, ?, NULL, ?, 'active', ?)",
       {run_id, std::int64_t{std::stoll(experiment.id)}, name, request.user_id,
        static_cast<std::int64_t>(RunStatus::kRunning), request.start_time_ms.value_or(NowMs()), uri,
@@ -131,11 +140,13 @@ Result<Run> TrackingStore::GetRun(const std::string& run_id) {
   MILL_ASSIGN_OR_RETURN(std::vector<store::Row> rows,
                         metadata_.Query(std::string(kColumns) + "WHERE run_id = ?", {run_id}));
   if (rows.empty() && run_id.size() >= 4 && run_id.size() < 32 && IsHex(run_id)) {
-    MILL_ASSIGN_OR_RETURN(rows, metadata_.Query(std::string(kColumns) + "WHERE run_id >= ? AND run_id < ? LIMIT 2",
-                                                {run_id, run_id + "g"}));
+    MILL_ASSIGN_OR_RETURN(
+        rows, metadata_.Query(std::string(kColumns) + "WHERE run_id >= ? AND run_id < ? LIMIT 2",
+                              {run_id, run_id + "g"}));
     if (rows.size() > 1) {
-      return base::InvalidArgument("several runs start with \"" + run_id + "\" (" + Text(rows[0][0]) + ", " +
-                                   Text(rows[1][0]) + "); more digits are wanted");
+      return base::InvalidArgument("several runs start with \"" + run_id + "\" (" +
+                                   Text(rows[0][0]) + ", " + Text(rows[1][0]) +
+                                   "); more digits are wanted");
     }
   }
   if (rows.empty()) {
@@ -145,8 +156,9 @@ Result<Run> TrackingStore::GetRun(const std::string& run_id) {
 }
 
 Result<std::optional<Run>> TrackingStore::FindRunByKey(const std::string& idempotency_key) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                        metadata_.Query(std::string(kColumns) + "WHERE idempotency_key = ?", {idempotency_key}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      metadata_.Query(std::string(kColumns) + "WHERE idempotency_key = ?", {idempotency_key}));
   if (rows.empty()) {
     return std::optional<Run>();
   }
@@ -156,11 +168,13 @@ Result<std::optional<Run>> TrackingStore::FindRunByKey(const std::string& idempo
 
 Result<std::vector<Run>> TrackingStore::ListRuns(const RunQuery& query) {
   if (query.max_results < 1 || query.max_results > 50'000) {
-    return base::InvalidArgument("Invalid value " + std::to_string(query.max_results) +
-                                 " for parameter 'max_results' supplied: a number from 1 to 50000 is wanted");
+    return base::InvalidArgument(
+        "Invalid value " + std::to_string(query.max_results) +
+        " for parameter 'max_results' supplied: a number from 1 to 50000 is wanted");
   }
   if (query.offset < 0) {
-    return base::InvalidArgument("offset is " + std::to_string(query.offset) + "; 0 or more is wanted");
+    return base::InvalidArgument("offset is " + std::to_string(query.offset) +
+                                 "; 0 or more is wanted");
   }
   std::string where = "WHERE 1 = 1";
   std::vector<store::Value> params;
@@ -177,9 +191,10 @@ Result<std::vector<Run>> TrackingStore::ListRuns(const RunQuery& query) {
   }
   params.emplace_back(std::int64_t{query.max_results});
   params.emplace_back(query.offset);
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<store::Row> rows,
-      metadata_.Query(std::string(kColumns) + where + " ORDER BY start_time DESC, run_id LIMIT ? OFFSET ?", params));
+  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
+                        metadata_.Query(std::string(kColumns) + where +
+                                            " ORDER BY start_time DESC, run_id LIMIT ? OFFSET ?",
+                                        params));
   std::vector<Run> runs;
   for (const store::Row& row : rows) {
     MILL_ASSIGN_OR_RETURN(Run run, FromRow(metadata_, row));
@@ -196,8 +211,8 @@ Result<RunInfo> TrackingStore::UpdateRun(const std::string& run_id, const RunUpd
                                            {static_cast<std::int64_t>(*update.status), run_id}));
   }
   if (update.end_time_ms.has_value()) {
-    MILL_RETURN_IF_ERROR(
-        metadata_.Execute("UPDATE runs SET end_time = ? WHERE run_id = ?", {*update.end_time_ms, run_id}));
+    MILL_RETURN_IF_ERROR(metadata_.Execute("UPDATE runs SET end_time = ? WHERE run_id = ?",
+                                           {*update.end_time_ms, run_id}));
   }
   if (update.run_name.has_value() && !update.run_name->empty()) {
     MILL_RETURN_IF_ERROR(LogBatch(run_id, {}, {}, {{std::string(kRunNameTag), *update.run_name}}));
@@ -212,7 +227,8 @@ Result<void> TrackingStore::DeleteRun(const std::string& run_id) {
   MILL_RETURN_IF_ERROR(internal::CheckActiveRun(metadata_, run_id));
   // A deleted run answers no idempotency key: the step that made it may run again.
   MILL_RETURN_IF_ERROR(metadata_.Execute(
-      "UPDATE runs SET lifecycle_stage = 'deleted', idempotency_key = NULL WHERE run_id = ?", {run_id}));
+      "UPDATE runs SET lifecycle_stage = 'deleted', idempotency_key = NULL WHERE run_id = ?",
+      {run_id}));
   return transaction.Commit();
 }
 
@@ -220,14 +236,16 @@ Result<void> TrackingStore::RestoreRun(const std::string& run_id) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const Run run, GetRun(run_id));
   if (run.info.lifecycle == LifecycleStage::kActive) {
-    return base::FailedPrecondition("The run " + run_id + " must be in the 'deleted' state. Current state is active.");
+    return base::FailedPrecondition("The run " + run_id +
+                                    " must be in the 'deleted' state. Current state is active.");
   }
-  MILL_RETURN_IF_ERROR(
-      metadata_.Execute("UPDATE runs SET lifecycle_stage = 'active' WHERE run_id = ?", {run.info.run_id}));
+  MILL_RETURN_IF_ERROR(metadata_.Execute(
+      "UPDATE runs SET lifecycle_stage = 'active' WHERE run_id = ?", {run.info.run_id}));
   return transaction.Commit();
 }
 
-Result<void> TrackingStore::LogOutputs(const std::string& run_id, std::span<const ModelOutput> outputs) {
+Result<void> TrackingStore::LogOutputs(const std::string& run_id,
+                                       std::span<const ModelOutput> outputs) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_RETURN_IF_ERROR(internal::CheckActiveRun(metadata_, run_id));
   for (const ModelOutput& output : outputs) {

@@ -7,8 +7,9 @@
 namespace millrace::tracking::internal {
 namespace {
 
-// Wide enough for MLflow's search grammar: one row per metric, parameter and tag, the latest metrics in a table of their own, and
-// an index for each order in which lists are shown. Numbers of statuses: types.h.
+// Wide enough for MLflow's search grammar: one row per metric, parameter and tag, the latest
+// metrics in a table of their own, and an index for each order in which lists are shown. Numbers of
+// statuses: types.h.
 constexpr std::string_view kTracking = R"sql(
 CREATE TABLE experiments (
   experiment_id INTEGER PRIMARY KEY,
@@ -131,8 +132,8 @@ Result<void> MigrateAll(store::Metadata& metadata) {
 
 Result<Tags> ReadPairs(store::Metadata& metadata, std::string_view table, std::string_view column,
                        const store::Value& id) {
-  const std::string sql =
-      "SELECT key, value FROM " + std::string(table) + " WHERE " + std::string(column) + " = ? ORDER BY key";
+  const std::string sql = "SELECT key, value FROM " + std::string(table) + " WHERE " +
+                          std::string(column) + " = ? ORDER BY key";
   MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows, metadata.Query(sql, {id}));
   Tags pairs;
   for (const store::Row& row : rows) {

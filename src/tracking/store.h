@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Experiments, runs and logged models over the metadata database, with MLflow's semantics. The wire format lives in `api`.
+// Experiments, runs and logged models over the metadata database, with MLflow's semantics. The wire
+// format lives in `api`.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ class Workspace;
 
 namespace millrace::tracking {
 
-/// What CreateRun takes. Every member has an initialiser, so that callers may name only those they set.
+/// What CreateRun takes. Every member has an initialiser, so that callers may name only those they
+/// set.
 struct RunRequest {
   std::string experiment_id = "0";
   /// Empty: a name from the run id ("quiet-mill-312"), also kept as tag mlflow.runName.
@@ -30,8 +32,8 @@ struct RunRequest {
   /// Not given: now.
   std::optional<std::int64_t> start_time_ms = {};
   Tags tags = {};
-  /// Not empty: a second CreateRun with the same key returns the first run unchanged, so that a step repeated after a crash makes
-  /// no second run. A deleted run gives its key back.
+  /// Not empty: a second CreateRun with the same key returns the first run unchanged, so that a
+  /// step repeated after a crash makes no second run. A deleted run gives its key back.
   std::string idempotency_key = {};
 };
 
@@ -63,19 +65,25 @@ struct LoggedModelRequest {
   std::string idempotency_key = {};
 };
 
-/// Experiments, runs, metrics, parameters, tags and logged models. Thread-safe; several processes may hold one on the same database.
-/// Each call is one transaction. Errors of every call:
-///   - kNotFound: "No Experiment with id=7 exists", "Run with id=... not found", "Logged model with id=... not found"
-///   - kInvalidArgument: a key, name or value outside MLflow's limits (keys up to 250 characters of [/\w.\- :], normal paths);
+/// Experiments, runs, metrics, parameters, tags and logged models. Thread-safe; several processes
+/// may hold one on the same database. Each call is one transaction. Errors of every call:
+///   - kNotFound: "No Experiment with id=7 exists", "Run with id=... not found", "Logged model with
+///   id=... not found"
+///   - kInvalidArgument: a key, name or value outside MLflow's limits (keys up to 250 characters of
+///   [/\w.\- :], normal paths);
 ///     too long values of parameters (6000) and tags (8000) are cut, as MLflow does
-///   - kFailedPrecondition: a write to a deleted run or experiment ("must be in the 'active' state")
+///   - kFailedPrecondition: a write to a deleted run or experiment ("must be in the 'active'
+///   state")
 ///   - kUnavailable and others of store::Metadata
 class TrackingStore {
  public:
-  /// Migrates the tables and makes experiment 0, "Default", at the first open. The references outlive the store.
-  static Result<std::unique_ptr<TrackingStore>> Open(store::Metadata& metadata, const store::Workspace& workspace,
+  /// Migrates the tables and makes experiment 0, "Default", at the first open. The references
+  /// outlive the store.
+  static Result<std::unique_ptr<TrackingStore>> Open(store::Metadata& metadata,
+                                                     const store::Workspace& workspace,
                                                      const base::Clock& clock);
-  TrackingStore(store::Metadata& metadata, const store::Workspace& workspace, const base::Clock& clock)
+  TrackingStore(store::Metadata& metadata, const store::Workspace& workspace,
+                const base::Clock& clock)
       : metadata_(metadata), workspace_(workspace), clock_(clock) {}
 
   /// kAlreadyExists also for the name of a deleted experiment.
@@ -91,10 +99,12 @@ class TrackingStore {
   /// Deletes (restores) the experiment and all its runs; the name stays taken.
   Result<void> DeleteExperiment(const std::string& id);
   Result<void> RestoreExperiment(const std::string& id);
-  Result<void> SetExperimentTag(const std::string& id, const std::string& key, const std::string& value);
+  Result<void> SetExperimentTag(const std::string& id, const std::string& key,
+                                const std::string& value);
 
   Result<Run> CreateRun(const RunRequest& request);
-  /// The run with the id, or with a unique prefix of it of at least 4 digits (for people); deleted ones too.
+  /// The run with the id, or with a unique prefix of it of at least 4 digits (for people); deleted
+  /// ones too.
   Result<Run> GetRun(const std::string& run_id);
   Result<std::optional<Run>> FindRunByKey(const std::string& idempotency_key);
   Result<std::vector<Run>> ListRuns(const RunQuery& query = {});
@@ -103,17 +113,20 @@ class TrackingStore {
   Result<void> RestoreRun(const std::string& run_id);
 
   Result<void> LogMetric(const std::string& run_id, const Metric& metric);
-  /// The same value again is fine; another value for the same key is kInvalidArgument ("Changing param values is not allowed").
-  Result<void> LogParam(const std::string& run_id, const std::string& key, const std::string& value);
+  /// The same value again is fine; another value for the same key is kInvalidArgument ("Changing
+  /// param values is not allowed").
+  Result<void> LogParam(const std::string& run_id, const std::string& key,
+                        const std::string& value);
   Result<void> SetTag(const std::string& run_id, const std::string& key, const std::string& value);
   /// kNotFound if the run has no such tag.
   Result<void> DeleteTag(const std::string& run_id, const std::string& key);
-  /// All or nothing (MLflow's own server is not atomic here): at most 1000 metrics, 100 params, 100 tags, 1000 together.
-  Result<void> LogBatch(const std::string& run_id, std::span<const Metric> metrics, std::span<const Param> params,
-                        const Tags& tags = {});
+  /// All or nothing (MLflow's own server is not atomic here): at most 1000 metrics, 100 params, 100
+  /// tags, 1000 together.
+  Result<void> LogBatch(const std::string& run_id, std::span<const Metric> metrics,
+                        std::span<const Param> params, const Tags& tags = {});
   /// Ordered by timestamp, step, value; empty for an unknown key.
-  Result<std::vector<Metric>> MetricHistory(const std::string& run_id, const std::string& key, int max_results = 25'000,
-                                            std::int64_t offset = 0);
+  Result<std::vector<Metric>> MetricHistory(const std::string& run_id, const std::string& key,
+                                            int max_results = 25'000, std::int64_t offset = 0);
   /// Records logged models as outputs of the run; repeating one changes nothing.
   Result<void> LogOutputs(const std::string& run_id, std::span<const ModelOutput> outputs);
 
@@ -122,8 +135,9 @@ class TrackingStore {
   Result<LoggedModel> FinalizeLoggedModel(const std::string& model_id, LoggedModelStatus status);
   Result<void> SetLoggedModelTags(const std::string& model_id, const Tags& tags);
   /// Newest first; empty: all experiments.
-  Result<std::vector<LoggedModel>> ListLoggedModels(const std::vector<std::string>& experiment_ids = {},
-                                                    int max_results = 1000, std::int64_t offset = 0);
+  Result<std::vector<LoggedModel>> ListLoggedModels(
+      const std::vector<std::string>& experiment_ids = {}, int max_results = 1000,
+      std::int64_t offset = 0);
 
  private:
   std::int64_t NowMs() const;

@@ -27,12 +27,15 @@ TEST_F(TrackingStoreTest, DefaultExperimentHasIdZeroAndTheNextOneHasOne) {
 }
 
 TEST_F(TrackingStoreTest, ExperimentErrorsSayWhatMlflowSays) {
-  EXPECT_EQ(Failure(tracking().GetExperiment("7"), ErrorCode::kNotFound), "No Experiment with id=7 exists");
+  EXPECT_EQ(Failure(tracking().GetExperiment("7"), ErrorCode::kNotFound),
+            "No Experiment with id=7 exists");
   EXPECT_EQ(Failure(tracking().GetExperiment("seven"), ErrorCode::kInvalidArgument),
             "Invalid experiment ID: 'seven'; a whole number is wanted");
   EXPECT_EQ(Failure(tracking().CreateExperiment("Default"), ErrorCode::kAlreadyExists),
             "Experiment(name=Default) already exists.");
-  EXPECT_NE(Failure(tracking().GetExperimentByName("Defualt"), ErrorCode::kNotFound).find("Default"), std::string::npos);
+  EXPECT_NE(
+      Failure(tracking().GetExperimentByName("Defualt"), ErrorCode::kNotFound).find("Default"),
+      std::string::npos);
   Failure(tracking().CreateExperiment("  "), ErrorCode::kInvalidArgument);
   Failure(tracking().CreateExperiment(std::string(501, 'x')), ErrorCode::kInvalidArgument);
 }
@@ -60,7 +63,8 @@ TEST_F(TrackingStoreTest, DeletingAnExperimentDeletesItsRunsAndKeepsItsName) {
 }
 
 TEST_F(TrackingStoreTest, NewRunIsRunningWithAUuidANameAndAPlace) {
-  const tracking::Run run = tracking().CreateRun({.user_id = "ann", .tags = {{"source", "test"}}}).value();
+  const tracking::Run run =
+      tracking().CreateRun({.user_id = "ann", .tags = {{"source", "test"}}}).value();
   EXPECT_EQ(run.info.run_id.size(), 32U);
   EXPECT_EQ(run.info.run_id[12], '4') << "the version digit of a random UUID";
   EXPECT_EQ(run.info.status, RunStatus::kRunning);
@@ -71,7 +75,8 @@ TEST_F(TrackingStoreTest, NewRunIsRunningWithAUuidANameAndAPlace) {
   EXPECT_FALSE(run.info.run_name.empty());
   EXPECT_EQ(run.tags.at("mlflow.runName"), run.info.run_name);
   EXPECT_EQ(run.tags.at("source"), "test");
-  EXPECT_TRUE(run.info.artifact_uri.ends_with("/artifacts/0/" + run.info.run_id + "/artifacts")) << run.info.artifact_uri;
+  EXPECT_TRUE(run.info.artifact_uri.ends_with("/artifacts/0/" + run.info.run_id + "/artifacts"))
+      << run.info.artifact_uri;
 }
 
 TEST_F(TrackingStoreTest, NameAndNameTagStayInStep) {
@@ -82,13 +87,17 @@ TEST_F(TrackingStoreTest, NameAndNameTagStayInStep) {
   run = tracking().GetRun(run.info.run_id).value();
   EXPECT_EQ(run.info.run_name, "third");
   EXPECT_EQ(run.tags.at("mlflow.runName"), "third");
-  Failure(tracking().CreateRun({.run_name = "a", .tags = {{"mlflow.runName", "b"}}}), ErrorCode::kInvalidArgument);
+  Failure(tracking().CreateRun({.run_name = "a", .tags = {{"mlflow.runName", "b"}}}),
+          ErrorCode::kInvalidArgument);
   EXPECT_EQ(tracking().CreateRun({.tags = {{"mlflow.runName", "b"}}}).value().info.run_name, "b");
 }
 
 TEST_F(TrackingStoreTest, UpdateRunEndsIt) {
   const std::string run = NewRun();
-  const RunInfo info = tracking().UpdateRun(run, {.status = RunStatus::kFinished, .end_time_ms = 1'700'000'001'000}).value();
+  const RunInfo info =
+      tracking()
+          .UpdateRun(run, {.status = RunStatus::kFinished, .end_time_ms = 1'700'000'001'000})
+          .value();
   EXPECT_EQ(info.status, RunStatus::kFinished);
   EXPECT_EQ(info.end_time_ms, 1'700'000'001'000);
   EXPECT_EQ(RunStatusName(info.status), "FINISHED");
@@ -112,7 +121,8 @@ TEST_F(TrackingStoreTest, ListRunsIsNewestFirstAndPages) {
   const std::vector<tracking::Run> all = tracking().ListRuns().value();
   ASSERT_EQ(all.size(), 5U);
   EXPECT_EQ(all[0].info.run_id, ids[4]);
-  const std::vector<tracking::Run> page = tracking().ListRuns({.experiment_ids = {"0"}, .max_results = 2, .offset = 2}).value();
+  const std::vector<tracking::Run> page =
+      tracking().ListRuns({.experiment_ids = {"0"}, .max_results = 2, .offset = 2}).value();
   ASSERT_EQ(page.size(), 2U);
   EXPECT_EQ(page[0].info.run_id, ids[2]);
   EXPECT_TRUE(tracking().ListRuns({.experiment_ids = {"1"}}).value().empty());
@@ -125,8 +135,11 @@ TEST_F(TrackingStoreTest, ListRunsIsNewestFirstAndPages) {
 
 TEST_F(TrackingStoreTest, LatestMetricIsTheGreatestStepThenTimeThenValue) {
   const std::string run = NewRun();
-  const std::vector<Metric> metrics = {{"auc", 0.7, 100, 2}, {"auc", 0.9, 200, 1}, {"auc", 0.8, 50, 2},
-                                       {"auc", 0.75, 100, 2}, {"auc", 0.7, 100, 2}};
+  const std::vector<Metric> metrics = {{"auc", 0.7, 100, 2},
+                                       {"auc", 0.9, 200, 1},
+                                       {"auc", 0.8, 50, 2},
+                                       {"auc", 0.75, 100, 2},
+                                       {"auc", 0.7, 100, 2}};
   ASSERT_TRUE(tracking().LogBatch(run, metrics, {}).ok());
   const Metric latest = tracking().GetRun(run).value().metrics.at("auc");
   EXPECT_EQ(latest.value, 0.75);
@@ -145,7 +158,8 @@ TEST_F(TrackingStoreTest, LatestMetricIsTheGreatestStepThenTimeThenValue) {
 TEST_F(TrackingStoreTest, NaNIsKeptAndInfinityBecomesTheLargestDouble) {
   const std::string run = NewRun();
   ASSERT_TRUE(tracking().LogMetric(run, {"a", std::nan(""), 1, 0}).ok());
-  ASSERT_TRUE(tracking().LogMetric(run, {"b", -std::numeric_limits<double>::infinity(), 1, 0}).ok());
+  ASSERT_TRUE(
+      tracking().LogMetric(run, {"b", -std::numeric_limits<double>::infinity(), 1, 0}).ok());
   Reopen();
   const tracking::Run read = tracking().GetRun(run).value();
   EXPECT_TRUE(std::isnan(read.metrics.at("a").value));
@@ -163,7 +177,8 @@ TEST_F(TrackingStoreTest, ParamsDoNotChange) {
   EXPECT_EQ(tracking().GetRun(run).value().params.at("depth"), "6");
   ASSERT_TRUE(tracking().LogParam(run, "long", std::string(7000, 'x')).ok());
   EXPECT_EQ(tracking().GetRun(run).value().params.at("long").size(), 6000U);
-  EXPECT_TRUE(tracking().LogParam(run, "long", std::string(7000, 'x')).ok()) << "the same long value again";
+  EXPECT_TRUE(tracking().LogParam(run, "long", std::string(7000, 'x')).ok())
+      << "the same long value again";
 }
 
 TEST_F(TrackingStoreTest, LongTextsAreCutBetweenCharacters) {
@@ -205,7 +220,8 @@ TEST_F(TrackingStoreTest, BatchLimitsAndKeysAreMlflows) {
                 .find("A batch logging request can contain at most 1000 metrics"),
             std::string::npos);
   const std::vector<Param> twice = {{"a", "1"}, {"a", "1"}};
-  EXPECT_NE(Failure(tracking().LogBatch(run, {}, twice), ErrorCode::kInvalidArgument).find("Duplicate parameter keys"),
+  EXPECT_NE(Failure(tracking().LogBatch(run, {}, twice), ErrorCode::kInvalidArgument)
+                .find("Duplicate parameter keys"),
             std::string::npos);
   for (const std::string key : {"", "/a", "a/../b", "a//b", "..", "a/", "caf\xC3\xA9?", "a;b"}) {
     Failure(tracking().LogParam(run, key, "1"), ErrorCode::kInvalidArgument);
@@ -222,7 +238,8 @@ TEST_F(TrackingStoreTest, DeletedRunsTakeNoWrites) {
   EXPECT_NE(Failure(tracking().LogParam(run, "a", "1"), ErrorCode::kFailedPrecondition)
                 .find("must be in the 'active' state"),
             std::string::npos);
-  Failure(tracking().UpdateRun(run, {.status = RunStatus::kFinished}), ErrorCode::kFailedPrecondition);
+  Failure(tracking().UpdateRun(run, {.status = RunStatus::kFinished}),
+          ErrorCode::kFailedPrecondition);
   Failure(tracking().DeleteRun(run), ErrorCode::kFailedPrecondition);
   ASSERT_TRUE(tracking().RestoreRun(run).ok());
   EXPECT_TRUE(tracking().LogParam(run, "a", "1").ok());
@@ -255,7 +272,8 @@ TEST_F(TrackingStoreTest, LoggedModelsBelongToRuns) {
   EXPECT_EQ(model.model_id.size(), 34U);
   EXPECT_TRUE(model.model_id.starts_with("m-"));
   EXPECT_EQ(model.status, LoggedModelStatus::kPending);
-  EXPECT_TRUE(model.artifact_location.ends_with("/artifacts/0/models/" + model.model_id + "/artifacts"))
+  EXPECT_TRUE(
+      model.artifact_location.ends_with("/artifacts/0/models/" + model.model_id + "/artifacts"))
       << model.artifact_location;
   EXPECT_EQ(tracking().CreateLoggedModel(request).value().model_id, model.model_id);
   EXPECT_EQ(tracking().ListLoggedModels().value().size(), 1U);
@@ -266,8 +284,9 @@ TEST_F(TrackingStoreTest, LoggedModelsBelongToRuns) {
   ASSERT_EQ(tracking().GetRun(run).value().outputs.size(), 1U);
   EXPECT_EQ(tracking().GetRun(run).value().outputs[0].model_id, model.model_id);
 
-  EXPECT_EQ(tracking().FinalizeLoggedModel(model.model_id, LoggedModelStatus::kReady).value().status,
-            LoggedModelStatus::kReady);
+  EXPECT_EQ(
+      tracking().FinalizeLoggedModel(model.model_id, LoggedModelStatus::kReady).value().status,
+      LoggedModelStatus::kReady);
   ASSERT_TRUE(tracking().SetLoggedModelTags(model.model_id, {{"mlflow.modelVersions", "[]"}}).ok());
   Reopen();
   const LoggedModel read = tracking().GetLoggedModel(model.model_id).value();

@@ -21,8 +21,8 @@ std::string_view RunStatusName(RunStatus status) {
 }
 
 Result<RunStatus> ParseRunStatus(std::string_view name) {
-  for (const RunStatus status : {RunStatus::kRunning, RunStatus::kScheduled, RunStatus::kFinished, RunStatus::kFailed,
-                                 RunStatus::kKilled}) {
+  for (const RunStatus status : {RunStatus::kRunning, RunStatus::kScheduled, RunStatus::kFinished,
+                                 RunStatus::kFailed, RunStatus::kKilled}) {
     if (RunStatusName(status) == name) {
       return status;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nouns of tracking and registry, with MLflow's names and numbers. Times are milliseconds since 1970, UTC.
+// The nouns of tracking and registry, with MLflow's names and numbers. Times are milliseconds since
+// 1970, UTC.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +45,8 @@ struct Experiment {
   Tags tags;
 };
 
-/// One value of a metric. NaN is kept as NaN; infinities are stored as the largest finite double, as MLflow does.
+/// One value of a metric. NaN is kept as NaN; infinities are stored as the largest finite double,
+/// as MLflow does.
 struct Metric {
   std::string key;
   double value = 0;

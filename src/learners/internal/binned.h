@@ -21,8 +21,9 @@ struct BinnedMatrix {
   std::size_t columns = 0;
   /// bins[column * rows + row].
   std::vector<std::uint8_t> bins;
-  /// Per column: bounds[b] is the greatest value of bin b, for all bins but the last. A value is in bin b or lower iff
-  /// value <= bounds[b]. Each bound is exactly a float, so that a comparison in float says the same.
+  /// Per column: bounds[b] is the greatest value of bin b, for all bins but the last. A value is in
+  /// bin b or lower iff value <= bounds[b]. Each bound is exactly a float, so that a comparison in
+  /// float says the same.
   std::vector<std::vector<double>> bounds;
   /// Per column the least float that no value is above; infinite where there is none.
   std::vector<double> top;
@@ -31,9 +32,11 @@ struct BinnedMatrix {
   std::size_t BinCount(std::size_t column) const { return bounds[column].size() + 1; }
 };
 
-/// Cuts one column: bounds by quantiles of the distinct values, halfway between neighbours, and the bin of each row.
+/// Cuts one column: bounds by quantiles of the distinct values, halfway between neighbours, and the
+/// bin of each row.
 /// @param max_bins  2 to 255
-void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bins, BinnedMatrix& out);
+void BinColumn(const data::Matrix& rows, std::size_t column, std::size_t max_bins,
+               BinnedMatrix& out);
 
 struct TreeSettings {
   int max_depth = 0;  // 0: no limit
@@ -44,9 +47,9 @@ struct TreeSettings {
   bool bootstrap = true;
 };
 
-/// Grows one classification tree by Gini impurity. Counts are integers, so the tree depends on data, settings and the
-/// generator alone.
-models::ForestTree GrowTree(const BinnedMatrix& rows, std::span<const std::uint8_t> labels, const TreeSettings& settings,
-                            base::Rng rng);
+/// Grows one classification tree by Gini impurity. Counts are integers, so the tree depends on
+/// data, settings and the generator alone.
+models::ForestTree GrowTree(const BinnedMatrix& rows, std::span<const std::uint8_t> labels,
+                            const TreeSettings& settings, base::Rng rng);
 
 }  // namespace millrace::learners::internal

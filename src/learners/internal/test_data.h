@@ -66,9 +66,11 @@ inline std::vector<std::string> Fields(const std::string& line) {
   return fields;
 }
 
-/// Rows of telco_churn_numeric.csv whose index % 5 is in [low, high]: 0 test, 1 validation, 2 to 4 train.
+/// Rows of telco_churn_numeric.csv whose index % 5 is in [low, high]: 0 test, 1 validation, 2 to 4
+/// train.
 inline Set Telco(std::size_t low, std::size_t high) {
-  std::ifstream file(std::string(MILLRACE_SOURCE_DIR) + "/tests/data/telco_churn/telco_churn_numeric.csv");
+  std::ifstream file(std::string(MILLRACE_SOURCE_DIR) +
+                     "/tests/data/telco_churn/telco_churn_numeric.csv");
   EXPECT_TRUE(file.good());
   std::string line;
   std::getline(file, line);
@@ -90,7 +92,8 @@ inline Set Telco(std::size_t low, std::size_t high) {
   return set;
 }
 
-/// n rows of d normal columns (every 17th value missing) with labels that depend on the first three.
+/// n rows of d normal columns (every 17th value missing) with labels that depend on the first
+/// three.
 inline Set Synthetic(std::size_t n, std::size_t d, std::uint64_t seed) {
   base::Rng rng(seed);
   Set set;
@@ -118,9 +121,10 @@ inline double AucOn(const models::Estimator& estimator, const Set& set) {
   return metrics::RocAuc(scores, set.labels).value();
 }
 
-inline Result<Trained> TrainOn(const Learner& learner, const Context& context, const Set& train, const Set& validation,
-                               const Params& params = {}) {
-  return learner.Train(context, TrainingData{train.rows, train.labels, validation.rows, validation.labels}, params);
+inline Result<Trained> TrainOn(const Learner& learner, const Context& context, const Set& train,
+                               const Set& validation, const Params& params = {}) {
+  return learner.Train(
+      context, TrainingData{train.rows, train.labels, validation.rows, validation.labels}, params);
 }
 
 }  // namespace millrace::learners::internal

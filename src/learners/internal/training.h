@@ -16,7 +16,8 @@
 
 namespace millrace::learners::internal {
 
-/// Refuses what no learner can train on (see Learner::Train) and returns the notes about columns that carry nothing.
+/// Refuses what no learner can train on (see Learner::Train) and returns the notes about columns
+/// that carry nothing.
 Result<std::vector<std::string>> CheckTrainingData(const TrainingData& data);
 
 /// Parameters that CheckParams has completed.
@@ -25,9 +26,12 @@ int Integer(const Params& params, std::string_view name);
 const std::string& Text(const Params& params, std::string_view name);
 
 /// Declarations in one line each.
-ParamInfo IntegerParam(std::string name, double value, double minimum, double maximum, std::string description);
-ParamInfo DoubleParam(std::string name, double value, double minimum, double maximum, std::string description);
-ParamInfo ChoiceParam(std::string name, std::string value, std::vector<std::string> choices, std::string description);
+ParamInfo IntegerParam(std::string name, double value, double minimum, double maximum,
+                       std::string description);
+ParamInfo DoubleParam(std::string name, double value, double minimum, double maximum,
+                      std::string description);
+ParamInfo ChoiceParam(std::string name, std::string value, std::vector<std::string> choices,
+                      std::string description);
 
 /// Scores validation rows with the estimator's own engine and returns their ROC AUC.
 Result<double> ValidationAuc(const models::Estimator& estimator, const TrainingData& data);
@@ -42,11 +46,13 @@ std::vector<double> Shares(std::vector<double> values);
 /// The number of threads of context.cpu; 1 without a pool.
 int Threads(const Context& context);
 
-/// Keeps the best value of a metric and says when `patience` iterations have passed without a strictly better one.
+/// Keeps the best value of a metric and says when `patience` iterations have passed without a
+/// strictly better one.
 class EarlyStop {
  public:
   /// @param patience  0 never stops
-  EarlyStop(bool higher_is_better, int patience) : higher_is_better_(higher_is_better), patience_(patience) {}
+  EarlyStop(bool higher_is_better, int patience)
+      : higher_is_better_(higher_is_better), patience_(patience) {}
   /// Adds the value of the next iteration; true means stop.
   bool Add(double value);
   /// From 1; 0 before the first Add.
@@ -64,7 +70,8 @@ class EarlyStop {
 /// A progress bar that ends with its scope.
 class ProgressScope {
  public:
-  ProgressScope(const Context& context, std::string_view what, std::uint64_t total) : progress_(context.progress) {
+  ProgressScope(const Context& context, std::string_view what, std::uint64_t total)
+      : progress_(context.progress) {
     if (progress_ != nullptr) {
       progress_->Start(what, total);
     }

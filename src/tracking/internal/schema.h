@@ -16,15 +16,20 @@ namespace millrace::tracking::internal {
 /// Brings both modules' tables to the newest version.
 Result<void> MigrateAll(store::Metadata& metadata);
 
-inline std::int64_t Int(const store::Value& value) { return store::IntOr(value, 0); }
-inline std::string Text(const store::Value& value) { return store::TextOr(value, ""); }
+inline std::int64_t Int(const store::Value& value) {
+  return store::IntOr(value, 0);
+}
+inline std::string Text(const store::Value& value) {
+  return store::TextOr(value, "");
+}
 /// NULL for an empty text: keys that need not be there are unique only where they are.
 inline store::Value OrNull(const std::string& text) {
   return text.empty() ? store::Value{} : store::Value{text};
 }
 
 /// Key and value of all rows of a table with `WHERE column = id`.
-Result<Tags> ReadPairs(store::Metadata& metadata, std::string_view table, std::string_view column, const store::Value& id);
+Result<Tags> ReadPairs(store::Metadata& metadata, std::string_view table, std::string_view column,
+                       const store::Value& id);
 
 /// "?, ?, ?" for n values.
 std::string Marks(std::size_t n);

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-
 #include <unistd.h>
 
 #include <gtest/gtest.h>
