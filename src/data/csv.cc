@@ -27,24 +27,29 @@ using internal::Guarded;
 
 // A row whose number of fields is not the header's.
 struct RaggedRow {
-  std::int64_t row = 0;  // counted as lines of the file, the header is 1; 0 if the reader did not know
+  std::int64_t row =
+      0;  // counted as lines of the file, the header is 1; 0 if the reader did not know
   int fields = 0;
   int wanted = 0;
   std::string text;
 };
 
 Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(const Location& location) {
-  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::RandomAccessFile> file, internal::OpenFile(location));
-  MILL_ASSIGN_OR_RETURN(const std::int64_t size, Check(file->GetSize(), "reading", location.text()));
+  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::RandomAccessFile> file,
+                        internal::OpenFile(location));
+  MILL_ASSIGN_OR_RETURN(const std::int64_t size,
+                        Check(file->GetSize(), "reading", location.text()));
   if (size == 0) {
-    return base::InvalidArgument(location.text() + " is empty (0 bytes); wanted a header line with column names")
+    return base::InvalidArgument(location.text() +
+                                 " is empty (0 bytes); wanted a header line with column names")
         .Hint("write the file again");
   }
   if (!location.path().ends_with(".gz")) {
     return std::shared_ptr<arrow::io::InputStream>(std::move(file));
   }
-  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::util::Codec> codec,
-                        Check(arrow::util::Codec::Create(arrow::Compression::GZIP), "reading", location.text()));
+  MILL_ASSIGN_OR_RETURN(
+      std::shared_ptr<arrow::util::Codec> codec,
+      Check(arrow::util::Codec::Create(arrow::Compression::GZIP), "reading", location.text()));
   // The stream keeps using its codec; a shared holder keeps both together.
   struct Holder {
     std::shared_ptr<arrow::util::Codec> codec;
@@ -52,13 +57,14 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(const Location& locat
   };
   auto holder = std::make_shared<Holder>();
   holder->codec = std::move(codec);
-  MILL_ASSIGN_OR_RETURN(holder->stream, Check(arrow::io::CompressedInputStream::Make(holder->codec.get(), file),
-                                              "reading", location.text()));
+  MILL_ASSIGN_OR_RETURN(holder->stream,
+                        Check(arrow::io::CompressedInputStream::Make(holder->codec.get(), file),
+                              "reading", location.text()));
   return std::shared_ptr<arrow::io::InputStream>(holder, holder->stream.get());
 }
 
-// One attempt. Arrow knows row numbers only when it reads with one thread; then `ragged` (not null) receives the first bad row.
-// It is shared because Arrow's threads may outlive a read that failed.
+// One attempt. Arrow knows row numbers only when it reads with one thread; then `ragged` (not null)
+// receives the first bad row. It is shared because Arrow's threads may outlive a read that failed.
 Result<std::shared_ptr<arrow::Table>> Attempt(const Location& location, const CsvOptions& options,
                                               std::shared_ptr<std::optional<RaggedRow>> ragged) {
   MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::InputStream> stream, OpenStream(location));
@@ -71,8 +77,8 @@ Result<std::shared_ptr<arrow::Table>> Attempt(const Location& location, const Cs
   if (ragged != nullptr) {
     parse.invalid_row_handler = [ragged](const arrow::csv::InvalidRow& row) {
       if (!ragged->has_value()) {
-        *ragged = RaggedRow{std::max<std::int64_t>(row.number, 0), row.actual_columns, row.expected_columns,
-                            std::string(row.text)};
+        *ragged = RaggedRow{std::max<std::int64_t>(row.number, 0), row.actual_columns,
+                            row.expected_columns, std::string(row.text)};
       }
       return arrow::csv::InvalidRowResult::Error;
     };
@@ -86,8 +92,8 @@ Result<std::shared_ptr<arrow::Table>> Attempt(const Location& location, const Cs
     convert.column_types[column.name] = internal::ArrowType(column.type);
   }
   MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::csv::TableReader> reader,
-                        Check(arrow::csv::TableReader::Make(arrow::io::default_io_context(), stream, read, parse,
-                                                            convert),
+                        Check(arrow::csv::TableReader::Make(arrow::io::default_io_context(), stream,
+                                                            read, parse, convert),
                               "reading", location.text()));
   return Check(reader->Read(), "reading", location.text());
 }
@@ -99,9 +105,9 @@ Error RaggedError(const RaggedRow& ragged, const Location& location) {
     text += "...";
   }
   const std::string line = ragged.row > 0 ? "line " + std::to_string(ragged.row) : "a line";
-  return base::InvalidArgument(location.text() + ": " + line + " has " + std::to_string(ragged.fields) +
-                               " fields, the header has " + std::to_string(ragged.wanted) + " (the line: \"" + text +
-                               "\")")
+  return base::InvalidArgument(location.text() + ": " + line + " has " +
+                               std::to_string(ragged.fields) + " fields, the header has " +
+                               std::to_string(ragged.wanted) + " (the line: \"" + text + "\")")
       .At({location.text(), static_cast<int>(ragged.row), 0})
       .Hint("mend the line, or set the delimiter if it is not a comma");
 }
@@ -142,7 +148,8 @@ Result<Table> ReadAny(const Context& context, const Location& location) {
   if (path.ends_with(".csv") || path.ends_with(".csv.gz")) {
     return ReadCsv(context, location);
   }
-  return base::InvalidArgument(location.text() + " ends in no known format; wanted .parquet, .csv or .csv.gz")
+  return base::InvalidArgument(location.text() +
+                               " ends in no known format; wanted .parquet, .csv or .csv.gz")
       .Hint("rename or convert the file");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CSV files, plain or compressed by gzip, to tables: types are found or declared, null marks and timestamps by rule.
+// CSV files, plain or compressed by gzip, to tables: types are found or declared, null marks and
+// timestamps by rule.
 #pragma once
 
 #include <string>
@@ -21,12 +22,15 @@ struct CsvOptions {
   std::vector<ColumnInfo> types;
 };
 
-/// Reads a CSV file with a header line. Timestamps are ISO 8601 ("2010-06-01", "2010-06-01 08:00:00", with T, zone, fraction);
+/// Reads a CSV file with a header line. Timestamps are ISO 8601 ("2010-06-01", "2010-06-01
+/// 08:00:00", with T, zone, fraction);
 /// `.gz` files are decompressed.
-///   - kNotFound if there is no such file; kInvalidArgument if it is empty, a row has another number of fields than the header
-///     (names both numbers and the row), a header name stands twice, a declared column does not exist, or a value does not fit
-///     its declared type.
-Result<Table> ReadCsv(const Context& context, const Location& location, const CsvOptions& options = {});
+///   - kNotFound if there is no such file; kInvalidArgument if it is empty, a row has another
+///   number of fields than the header
+///     (names both numbers and the row), a header name stands twice, a declared column does not
+///     exist, or a value does not fit its declared type.
+Result<Table> ReadCsv(const Context& context, const Location& location,
+                      const CsvOptions& options = {});
 
 /// Reads by the ending of the name: .parquet, .csv or .csv.gz; kInvalidArgument otherwise.
 Result<Table> ReadAny(const Context& context, const Location& location);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast tables cross the borders: Parquet, DuckDB and back, hashing. One million rows, nine columns.
-#include <benchmark/benchmark.h>
-
+// How fast tables cross the borders: Parquet, DuckDB and back, hashing. One million rows, nine
+// columns.
 #include <filesystem>
+
+#include <benchmark/benchmark.h>
 
 #include "data/parquet.h"
 #include "data/sql_engine.h"
@@ -17,9 +18,12 @@ const Table& Retail() {
     const auto engine = OpenDuckDb().value();
     return engine
         ->Query(Context{},
-                "SELECT (536365 + i // 20)::VARCHAR AS invoice_no, 'S' || (i * 7919 % 4000) AS stock_code, "
-                "'A description of product ' || (i * 7919 % 4000) AS description, 1 + i % 12 AS quantity, "
-                "TIMESTAMP '2009-12-01' + to_seconds(i * 60) AS invoice_date, (i % 400) / 16.0 AS unit_price, "
+                "SELECT (536365 + i // 20)::VARCHAR AS invoice_no, 'S' || (i * 7919 % 4000) AS "
+                "stock_code, "
+                "'A description of product ' || (i * 7919 % 4000) AS description, 1 + i % 12 AS "
+                "quantity, "
+                "TIMESTAMP '2009-12-01' + to_seconds(i * 60) AS invoice_date, (i % 400) / 16.0 AS "
+                "unit_price, "
                 "12000 + i * 104729 % 6000 AS customer_id, 'United Kingdom' AS country, "
                 "quantity * unit_price AS amount FROM range(1000000) r(i)")
         .value();
@@ -27,7 +31,9 @@ const Table& Retail() {
   return table;
 }
 
-std::filesystem::path File() { return std::filesystem::temp_directory_path() / "millrace_data_bench.parquet"; }
+std::filesystem::path File() {
+  return std::filesystem::temp_directory_path() / "millrace_data_bench.parquet";
+}
 
 void CheckRows(benchmark::State& state, const Table& table) {
   if (table.rows() != kRows || table.names().size() != 9) {

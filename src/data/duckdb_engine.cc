@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // SqlEngine on an in-memory DuckDB, through its C API; data crosses as Arrow arrays.
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -11,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -44,7 +43,8 @@ std::string Quoted(std::string_view text, char quote) {
   return out;
 }
 
-// Cuts DuckDB's text ("Parser Error: syntax error ...\n\nLINE 3: SELECT\n   ^") into a sentence and the line it points to.
+// Cuts DuckDB's text ("Parser Error: syntax error ...\n\nLINE 3: SELECT\n   ^") into a sentence and
+// the line it points to.
 Error FromDuckDb(duckdb_error_type type, std::string_view text) {
   int line = 0;
   const std::size_t mark = text.find("\nLINE ");
@@ -80,7 +80,8 @@ Error FromDuckDb(duckdb_error_type type, std::string_view text) {
   return line > 0 ? std::move(error).At({"SQL", line, 0}) : error;
 }
 
-// DuckDB checks for an interrupt between vectors. One that arrives before the query has begun is lost, hence the repetition.
+// DuckDB checks for an interrupt between vectors. One that arrives before the query has begun is
+// lost, hence the repetition.
 class Interrupter {
  public:
   Interrupter(const Context& context, duckdb_connection connection) {
@@ -118,7 +119,8 @@ Error FromErrorData(duckdb_error_data data, std::string_view doing) {
   return base::Internal(std::string(doing) + ": " + duckdb_error_data_message(owned.get()));
 }
 
-// SUM over integers is a 128-bit integer in DuckDB, which Arrow shows as a decimal: here it becomes int64 again.
+// SUM over integers is a 128-bit integer in DuckDB, which Arrow shows as a decimal: here it becomes
+// int64 again.
 Result<std::shared_ptr<arrow::Table>> NarrowHugeInts(std::shared_ptr<arrow::Table> table,
                                                      const std::vector<bool>& is_huge_int) {
   for (int c = 0; c < table->num_columns(); ++c) {
@@ -127,11 +129,13 @@ Result<std::shared_ptr<arrow::Table>> NarrowHugeInts(std::shared_ptr<arrow::Tabl
     }
     const std::string name = table->field(c)->name();
     MILL_RETURN_IF_ERROR(internal::StartCompute());
-    MILL_ASSIGN_OR_RETURN(const arrow::Datum cast,
-                          Check(arrow::compute::Cast(arrow::Datum(table->column(c)), arrow::int64()),
-                                "converting a 128-bit integer to int64 in column", "\"" + name + "\""));
-    MILL_ASSIGN_OR_RETURN(table, Check(table->SetColumn(c, arrow::field(name, arrow::int64()), cast.chunked_array()),
-                                       "converting column", name));
+    MILL_ASSIGN_OR_RETURN(
+        const arrow::Datum cast,
+        Check(arrow::compute::Cast(arrow::Datum(table->column(c)), arrow::int64()),
+              "converting a 128-bit integer to int64 in column", "\"" + name + "\""));
+    MILL_ASSIGN_OR_RETURN(
+        table, Check(table->SetColumn(c, arrow::field(name, arrow::int64()), cast.chunked_array()),
+                     "converting column", name));
   }
   return table;
 }
@@ -143,19 +147,22 @@ Result<Table> ToTable(duckdb_result* result) {
   std::vector<const char*> names;
   std::vector<bool> is_huge_int;
   for (idx_t c = 0; c < n_columns; ++c) {
-    owners.push_back(std::make_unique<internal::OwnedLogicalType>(duckdb_column_logical_type(result, c)));
+    owners.push_back(
+        std::make_unique<internal::OwnedLogicalType>(duckdb_column_logical_type(result, c)));
     types.push_back(owners.back()->get());
     names.push_back(duckdb_column_name(result, c));
     is_huge_int.push_back(duckdb_get_type_id(types.back()) == DUCKDB_TYPE_HUGEINT);
   }
   const internal::OwnedArrowOptions options(duckdb_result_get_arrow_options(result));
   ArrowSchema c_schema{};
-  if (duckdb_error_data error = duckdb_to_arrow_schema(options.get(), types.data(), names.data(), n_columns, &c_schema);
+  if (duckdb_error_data error =
+          duckdb_to_arrow_schema(options.get(), types.data(), names.data(), n_columns, &c_schema);
       error != nullptr) {
     return FromErrorData(error, "reading the columns of a SQL result");
   }
-  MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Schema> schema,
-                        Check(arrow::ImportSchema(&c_schema), "reading the columns of a SQL result", ""));
+  MILL_ASSIGN_OR_RETURN(
+      const std::shared_ptr<arrow::Schema> schema,
+      Check(arrow::ImportSchema(&c_schema), "reading the columns of a SQL result", ""));
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
   while (true) {
     const internal::OwnedChunk chunk(duckdb_fetch_chunk(*result));
@@ -163,15 +170,18 @@ Result<Table> ToTable(duckdb_result* result) {
       break;
     }
     ArrowArray c_array{};
-    if (duckdb_error_data error = duckdb_data_chunk_to_arrow(options.get(), chunk.get(), &c_array); error != nullptr) {
+    if (duckdb_error_data error = duckdb_data_chunk_to_arrow(options.get(), chunk.get(), &c_array);
+        error != nullptr) {
       return FromErrorData(error, "reading a SQL result");
     }
-    MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::RecordBatch> batch,
-                          Check(arrow::ImportRecordBatch(&c_array, schema), "reading a SQL result", ""));
+    MILL_ASSIGN_OR_RETURN(
+        std::shared_ptr<arrow::RecordBatch> batch,
+        Check(arrow::ImportRecordBatch(&c_array, schema), "reading a SQL result", ""));
     batches.push_back(std::move(batch));
   }
-  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Table> table,
-                        Check(arrow::Table::FromRecordBatches(schema, batches), "reading a SQL result", ""));
+  MILL_ASSIGN_OR_RETURN(
+      std::shared_ptr<arrow::Table> table,
+      Check(arrow::Table::FromRecordBatches(schema, batches), "reading a SQL result", ""));
   MILL_ASSIGN_OR_RETURN(table, NarrowHugeInts(std::move(table), is_huge_int));
   return Table::FromArrow(std::move(table));
 }
@@ -200,47 +210,51 @@ class DuckDb final : public SqlEngine {
     const std::filesystem::path spill =
         std::filesystem::temp_directory_path() / ("millrace-duckdb-" + std::to_string(getpid()));
     const std::vector<std::pair<const char*, std::string>> settings = {
-        {"threads", std::to_string(options.threads)},
-        {"memory_limit", options.memory_limit},
-        {"preserve_insertion_order", "true"},
-        {"autoinstall_known_extensions", "false"},
-        {"autoload_known_extensions", "false"},
-        {"temp_directory", spill.string()},
+        {"threads", std::to_string(options.threads)}, {"memory_limit", options.memory_limit},
+        {"preserve_insertion_order", "true"},         {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},       {"temp_directory", spill.string()},
     };
     for (const auto& [name, value] : settings) {
       if (duckdb_set_config(config.get(), name, value.c_str()) != DuckDBSuccess) {
-        return base::InvalidArgument("DuckDB refuses the setting " + std::string(name) + " = \"" + value + "\"");
+        return base::InvalidArgument("DuckDB refuses the setting " + std::string(name) + " = \"" +
+                                     value + "\"");
       }
     }
     char* message = nullptr;
     if (duckdb_open_ext(nullptr, database_.out(), config.get(), &message) != DuckDBSuccess) {
       const std::string text = message != nullptr ? message : "no reason given";
       duckdb_free(message);
-      return base::InvalidArgument("cannot start DuckDB: " + text).Hint("check threads and memory_limit");
+      return base::InvalidArgument("cannot start DuckDB: " + text)
+          .Hint("check threads and memory_limit");
     }
     if (duckdb_connect(*database_.out(), connection_.out()) != DuckDBSuccess) {
       return base::Internal("cannot connect to the in-memory DuckDB");
     }
-    // Only a build with the ICU extension has the setting; one without it knows no other zone than UTC.
+    // Only a build with the ICU extension has the setting; one without it knows no other zone than
+    // UTC.
     internal::OwnedResult ignored;
     duckdb_query(connection_.get(), "SET TimeZone = 'UTC'", ignored.out());
     return {};
   }
 
-  Result<void> AddFiles(std::string_view name, std::span<const std::filesystem::path> files) override {
+  Result<void> AddFiles(std::string_view name,
+                        std::span<const std::filesystem::path> files) override {
     if (files.empty()) {
-      return base::InvalidArgument("\"" + std::string(name) + "\" has no files; wanted at least one");
+      return base::InvalidArgument("\"" + std::string(name) +
+                                   "\" has no files; wanted at least one");
     }
-    const bool is_local_parquet = std::all_of(files.begin(), files.end(), [](const std::filesystem::path& file) {
-      return file.extension() == ".parquet" && file.string().find("://") == std::string::npos;
-    });
+    const bool is_local_parquet =
+        std::all_of(files.begin(), files.end(), [](const std::filesystem::path& file) {
+          return file.extension() == ".parquet" && file.string().find("://") == std::string::npos;
+        });
     if (!is_local_parquet) {
       return AddLoadedFiles(name, files);
     }
     std::string list;
     std::vector<std::string> columns;
     for (const std::filesystem::path& file : files) {
-      // Read by us first: DuckDB would fill a missing column with nulls, and says less about a damaged file.
+      // Read by us first: DuckDB would fill a missing column with nulls, and says less about a
+      // damaged file.
       MILL_ASSIGN_OR_RETURN(const ParquetInfo info, ParquetSchema(file));
       std::vector<std::string> names;
       for (const ColumnInfo& column : info.columns) {
@@ -265,10 +279,12 @@ class DuckDb final : public SqlEngine {
     MILL_RETURN_IF_ERROR(Drop(name));
     std::string columns;
     for (const ColumnInfo& column : table.columns()) {
-      columns += (columns.empty() ? "" : ", ") + Quoted(column.name, '"') + " " + SqlType(column.type);
+      columns +=
+          (columns.empty() ? "" : ", ") + Quoted(column.name, '"') + " " + SqlType(column.type);
     }
     if (columns.empty()) {
-      return base::InvalidArgument("table \"" + std::string(name) + "\" has no columns; SQL needs at least one");
+      return base::InvalidArgument("table \"" + std::string(name) +
+                                   "\" has no columns; SQL needs at least one");
     }
     MILL_RETURN_IF_ERROR(Run("CREATE TABLE " + Quoted(name, '"') + " (" + columns + ")"));
     return Guarded("loading", name, [&] { return Append(std::string(name), table); });
@@ -296,11 +312,14 @@ class DuckDb final : public SqlEngine {
 
   Result<std::vector<ColumnInfo>> Describe(std::string_view sql) override {
     std::string_view trimmed = sql;
-    while (!trimmed.empty() && std::string_view(" \t\r\n;").find(trimmed.back()) != std::string_view::npos) {
+    while (!trimmed.empty() &&
+           std::string_view(" \t\r\n;").find(trimmed.back()) != std::string_view::npos) {
       trimmed.remove_suffix(1);
     }
-    // A view is bound like the query itself; its result without rows has the types that a run would give.
-    MILL_RETURN_IF_ERROR(Run("CREATE OR REPLACE TEMP VIEW millrace_described AS\n" + std::string(trimmed)));
+    // A view is bound like the query itself; its result without rows has the types that a run would
+    // give.
+    MILL_RETURN_IF_ERROR(
+        Run("CREATE OR REPLACE TEMP VIEW millrace_described AS\n" + std::string(trimmed)));
     auto described = Query(Context{}, "SELECT * FROM millrace_described LIMIT 0");
     MILL_RETURN_IF_ERROR(Run("DROP VIEW millrace_described"));
     if (!described.ok()) {
@@ -335,19 +354,27 @@ class DuckDb final : public SqlEngine {
  private:
   static Error ErrorOf(duckdb_result* result) {
     const char* message = duckdb_result_error(result);
-    return FromDuckDb(duckdb_result_error_type(result), message != nullptr ? message : "no reason given");
+    return FromDuckDb(duckdb_result_error_type(result),
+                      message != nullptr ? message : "no reason given");
   }
 
-  static Error DifferentColumns(const std::filesystem::path& first, const std::vector<std::string>& wanted,
-                                const std::filesystem::path& file, const std::vector<std::string>& seen) {
+  static Error DifferentColumns(const std::filesystem::path& first,
+                                const std::vector<std::string>& wanted,
+                                const std::filesystem::path& file,
+                                const std::vector<std::string>& seen) {
     std::vector<std::string> missing;
-    std::set_difference(wanted.begin(), wanted.end(), seen.begin(), seen.end(), std::back_inserter(missing));
+    std::set_difference(wanted.begin(), wanted.end(), seen.begin(), seen.end(),
+                        std::back_inserter(missing));
     std::vector<std::string> extra;
-    std::set_difference(seen.begin(), seen.end(), wanted.begin(), wanted.end(), std::back_inserter(extra));
+    std::set_difference(seen.begin(), seen.end(), wanted.begin(), wanted.end(),
+                        std::back_inserter(extra));
     const std::string what = missing.empty() ? "has the column \"" + extra[0] + "\", which "
                                              : "lacks the column \"" + missing[0] + "\", which ";
-    return base::InvalidArgument(file.string() + " " + what + first.string() + (missing.empty() ? " lacks" : " has"))
-        .Hint("files of one source must have the same columns; declare two sources and bring them together by SQL");
+    return base::InvalidArgument(file.string() + " " + what + first.string() +
+                                 (missing.empty() ? " lacks" : " has"))
+        .Hint(
+            "files of one source must have the same columns; declare two sources and bring them "
+            "together by SQL");
   }
 
   Result<void> AddLoadedFiles(std::string_view name, std::span<const std::filesystem::path> files) {
@@ -357,14 +384,16 @@ class DuckDb final : public SqlEngine {
       MILL_ASSIGN_OR_RETURN(Table table, ReadAny(Context{}, location));
       tables.push_back(std::move(table));
     }
-    MILL_ASSIGN_OR_RETURN(const Table all,
-                          Table::Concatenate(tables).With("reading the files of \"" + std::string(name) + "\""));
+    MILL_ASSIGN_OR_RETURN(
+        const Table all,
+        Table::Concatenate(tables).With("reading the files of \"" + std::string(name) + "\""));
     return AddTable(name, all);
   }
 
   Result<void> Append(const std::string& name, const Table& table) {
     ArrowSchema c_schema{};
-    MILL_RETURN_IF_ERROR(Check(arrow::ExportSchema(*table.arrow()->schema(), &c_schema), "loading", name));
+    MILL_RETURN_IF_ERROR(
+        Check(arrow::ExportSchema(*table.arrow()->schema(), &c_schema), "loading", name));
     internal::OwnedConvertedSchema schema;
     duckdb_error_data error = duckdb_schema_from_arrow(connection_.get(), &c_schema, schema.out());
     if (c_schema.release != nullptr) {
@@ -374,13 +403,15 @@ class DuckDb final : public SqlEngine {
       return FromErrorData(error, "loading " + name);
     }
     internal::OwnedAppender appender;
-    if (duckdb_appender_create(connection_.get(), nullptr, name.c_str(), appender.out()) != DuckDBSuccess) {
+    if (duckdb_appender_create(connection_.get(), nullptr, name.c_str(), appender.out()) !=
+        DuckDBSuccess) {
       return AppenderError(appender.get(), name);
     }
     arrow::TableBatchReader reader(*table.arrow());
     reader.set_chunksize(kVectorRows);
     while (true) {
-      MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::RecordBatch> batch, Check(reader.Next(), "loading", name));
+      MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::RecordBatch> batch,
+                            Check(reader.Next(), "loading", name));
       if (batch == nullptr) {
         break;
       }
@@ -438,8 +469,9 @@ Result<std::unique_ptr<SqlEngine>> OpenDuckDb(const DuckDbOptions& options) {
 }
 
 Result<std::vector<std::string>> ReferencedTables(std::string_view sql) {
-  // One engine for all calls: starting DuckDB costs more than reading a statement. It is never destroyed, because at exit DuckDB's
-  // own statics go first (closing a database after them corrupts the heap).
+  // One engine for all calls: starting DuckDB costs more than reading a statement. It is never
+  // destroyed, because at exit DuckDB's own statics go first (closing a database after them
+  // corrupts the heap).
   static std::mutex mutex;
   static DuckDb* engine = nullptr;
   const std::lock_guard<std::mutex> lock(mutex);

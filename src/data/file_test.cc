@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files: Parquet and CSV read and written, sources, and what is said about files that are missing or broken.
-#include <unistd.h>
+// Files: Parquet and CSV read and written, sources, and what is said about files that are missing
+// or broken.
+#include "base/file.h"
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/file.h"
 #include "data/csv.h"
 #include "data/location.h"
 #include "data/parquet.h"
@@ -27,7 +28,8 @@ class Files : public ::testing::Test {
  protected:
   void SetUp() override {
     dir_ = fs::path(::testing::TempDir()) /
-           ("millrace_files_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+           ("millrace_files_" +
+            std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(dir_);
     fs::create_directories(dir_);
   }
@@ -99,7 +101,8 @@ TEST_F(Files, MissingFileNamesTheNearest) {
   EXPECT_THAT(result.error().message(), HasSubstr("retial.parquet"));
   EXPECT_THAT(result.error().hint(), HasSubstr("retail.parquet"));
   EXPECT_EQ(ReadCsv(context_, dir_ / "x.csv").error().code(), ErrorCode::kNotFound);
-  EXPECT_THAT(ReadParquet(context_, dir_ / "no" / "x.parquet").error().hint(), HasSubstr("does not exist"));
+  EXPECT_THAT(ReadParquet(context_, dir_ / "no" / "x.parquet").error().hint(),
+              HasSubstr("does not exist"));
 }
 
 TEST_F(Files, TruncatedParquetIsCalledSo) {
@@ -127,12 +130,15 @@ TEST_F(Files, DamageInsideIsDataLossToo) {
 }
 
 TEST_F(Files, EmptyAndForeignFilesAreCalledSo) {
-  EXPECT_THAT(ReadParquet(context_, Write("e.parquet", "")).error().message(), HasSubstr("is empty (0 bytes)"));
+  EXPECT_THAT(ReadParquet(context_, Write("e.parquet", "")).error().message(),
+              HasSubstr("is empty (0 bytes)"));
   const auto csv = ReadParquet(context_, Write("c.parquet", "id,price\n1,2\n3,4\n"));
   EXPECT_THAT(csv.error().message(), HasSubstr("begins with \"id,p\", wanted \"PAR1\""));
-  EXPECT_THAT(ReadCsv(context_, Write("e.csv", "")).error().message(), HasSubstr("is empty (0 bytes)"));
+  EXPECT_THAT(ReadCsv(context_, Write("e.csv", "")).error().message(),
+              HasSubstr("is empty (0 bytes)"));
   EXPECT_EQ(ReadParquet(context_, dir_).error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_THAT(ReadAny(context_, Write("a.xlsx", "x")).error().message(), HasSubstr("a.xlsx ends in no known format"));
+  EXPECT_THAT(ReadAny(context_, Write("a.xlsx", "x")).error().message(),
+              HasSubstr("a.xlsx ends in no known format"));
 }
 
 TEST_F(Files, UnknownParquetColumnNamesTheNearest) {
@@ -151,7 +157,8 @@ TEST_F(Files, NothingHalfWrittenWhenWritingFails) {
   stop.request_stop();
   Context stopped;
   stopped.stop = stop.get_token();
-  EXPECT_EQ(WriteParquet(stopped, Sales(10), dir_ / "a.parquet").error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(WriteParquet(stopped, Sales(10), dir_ / "a.parquet").error().code(),
+            ErrorCode::kCancelled);
   std::vector<std::string> left;
   for (const auto& entry : fs::directory_iterator(dir_)) {
     left.push_back(entry.path().filename().string());
@@ -195,7 +202,8 @@ TEST_F(Files, CsvWrongTypeNamesValueAndRow) {
 TEST_F(Files, CsvRaggedRowIsNamedWithItsLine) {
   const auto result = ReadCsv(context_, Write("a.csv", "a,b,c\n1,2,3\n4,5\n6,7,8\n"));
   ASSERT_FALSE(result.ok());
-  EXPECT_THAT(result.error().message(), HasSubstr("line 3 has 2 fields, the header has 3 (the line: \"4,5\")"));
+  EXPECT_THAT(result.error().message(),
+              HasSubstr("line 3 has 2 fields, the header has 3 (the line: \"4,5\")"));
   EXPECT_EQ(result.error().where().line, 3);
 }
 
@@ -208,7 +216,8 @@ TEST_F(Files, SourceFilesComeInTheOrderOfTheirNames) {
   const auto files = FindSourceFiles(source, dir_);
   ASSERT_TRUE(files.ok()) << files.error().ToString();
   EXPECT_THAT(files.value(), ElementsAre(dir_ / "data/2009.csv", dir_ / "data/2010.csv"));
-  EXPECT_THAT(ReadSource(context_, source, dir_).value().Int64s("x").value().values, ElementsAre(1, 2));
+  EXPECT_THAT(ReadSource(context_, source, dir_).value().Int64s("x").value().values,
+              ElementsAre(1, 2));
 }
 
 TEST_F(Files, SourceThatMatchesNothingNamesThePattern) {
@@ -222,7 +231,24 @@ TEST_F(Files, LocationsKnowTheirSchemes) {
   EXPECT_EQ(Location::Parse("file:///tmp/a.parquet").value().path(), "/tmp/a.parquet");
   EXPECT_TRUE(Location::Parse("data/a.parquet").value().is_local());
   EXPECT_THAT(Location::Parse("file://host/a").error().message(), HasSubstr("\"host\""));
-  EXPECT_THAT(Location::Parse("ftp://host/a").error().message(), HasSubstr("unknown scheme \"ftp\""));
+  EXPECT_THAT(Location::Parse("ftp://host/a").error().message(),
+              HasSubstr("unknown scheme \"ftp\""));
+}
+
+TEST_F(Files, ObjectStoresAreFoundByUri) {
+  const Location azure =
+      Location::Parse("abfs://data@account.dfs.core.windows.net/2010/a.parquet").value();
+  EXPECT_FALSE(azure.is_local());
+  EXPECT_EQ(azure.path(), "data/2010/a.parquet");
+  const auto incomplete = Location::Parse("abfs://data");
+  ASSERT_FALSE(incomplete.ok());
+  EXPECT_THAT(incomplete.error().message(), HasSubstr("account"));
+  EXPECT_THAT(incomplete.error().hint(), HasSubstr("AZURE_CLIENT_SECRET"));
+  // The S3 plug-in is found beside libarrow; with the region given, no one is asked.
+  const auto s3 = Location::Parse("s3://bucket/2010/a.parquet?region=eu-west-1");
+  ASSERT_TRUE(s3.ok()) << s3.error().ToString();
+  EXPECT_EQ(s3.value().path(), "bucket/2010/a.parquet");
+  ShutDownFileSystems();
 }
 
 }  // namespace

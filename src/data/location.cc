@@ -2,10 +2,9 @@
 // Locations: local paths, and the object stores of Arrow, whose clients start at the first use.
 #include "data/location.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
+#include <dlfcn.h>
 #include <mutex>
 #include <system_error>
 #include <vector>
@@ -22,7 +21,7 @@ namespace {
 
 using internal::Check;
 
-constexpr std::string_view kSchemes = "file, s3, abfs, abfss, gs";
+constexpr std::string_view kSchemes = "file, s3, abfs, abfss";
 
 // Arrow ships S3 as a plug-in beside libarrow, wherever that was installed.
 Result<void> LoadS3() {
@@ -40,7 +39,8 @@ Result<void> LoadS3() {
   }
   const arrow::Status status = arrow::fs::LoadFileSystemFactories(plugin.c_str());
   if (!status.ok()) {
-    return base::Unavailable("cannot load " + plugin.string() + ", which s3:// needs: " + status.message())
+    return base::Unavailable("cannot load " + plugin.string() +
+                             ", which s3:// needs: " + status.message())
         .Hint("put the library beside libarrow.so.2600");
   }
   loaded = true;
@@ -51,30 +51,49 @@ Result<void> LoadS3() {
 std::vector<std::string> Siblings(const std::filesystem::path& path) {
   std::vector<std::string> names;
   std::error_code error;
-  const std::filesystem::path dir = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end; it.increment(error)) {
+  const std::filesystem::path dir =
+      path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end;
+       it.increment(error)) {
     names.push_back(it->path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
+// Object stores say little when a token is missing; a missing object speaks for itself.
+Error WithCredentialsHint(Error error, std::string_view uri) {
+  if (error.code() == ErrorCode::kNotFound) {
+    return error;
+  }
+  return std::move(error).Hint(
+      uri.starts_with("s3")
+          ? "check the network, the bucket, ?region=... in the URI, and AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY in the environment"
+          : "check the network, the account in container@account.dfs.core.windows.net, and "
+            "AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET in the environment");
+}
+
 Error MissingFile(const std::filesystem::path& path) {
   Error error = base::NotFound("no such file: " + path.string());
   std::error_code ignored;
-  const std::filesystem::path dir = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const std::filesystem::path dir =
+      path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   if (!std::filesystem::is_directory(dir, ignored)) {
-    return std::move(error).Hint("the folder " + dir.string() + " does not exist either; check the path");
+    return std::move(error).Hint("the folder " + dir.string() +
+                                 " does not exist either; check the path");
   }
   if (const auto near = base::NearestName(path.filename().string(), Siblings(path))) {
     return std::move(error).Hint("did you mean " + (dir / *near).string() + "?");
   }
-  return std::move(error).Hint("check the path; relative paths start at " + std::filesystem::current_path().string());
+  return std::move(error).Hint("check the path; relative paths start at " +
+                               std::filesystem::current_path().string());
 }
 
 }  // namespace
 
-Location::Location(const std::filesystem::path& path) : text_(path.string()), path_(path.string()) {}
+Location::Location(const std::filesystem::path& path) : text_(path.string()), path_(path.string()) {
+}
 
 Result<Location> Location::Parse(std::string_view text) {
   const std::size_t colon = text.find("://");
@@ -86,46 +105,50 @@ Result<Location> Location::Parse(std::string_view text) {
     const std::string_view path = text.substr(colon + 3);
     if (!path.starts_with('/')) {
       return base::InvalidArgument("\"" + std::string(text) + "\" names the host \"" +
-                                   std::string(path.substr(0, path.find('/'))) + "\"; a file URI has none")
+                                   std::string(path.substr(0, path.find('/'))) +
+                                   "\"; a file URI has none")
           .Hint("write file:/// and the absolute path");
     }
     Location local{std::filesystem::path(path)};
     local.text_ = text;
     return local;
   }
-  static constexpr std::array<std::string_view, 4> kRemote = {"s3", "abfs", "abfss", "gs"};
+  static constexpr std::array<std::string_view, 3> kRemote = {"s3", "abfs", "abfss"};
   if (std::find(kRemote.begin(), kRemote.end(), scheme) == kRemote.end()) {
-    return base::InvalidArgument("\"" + std::string(text) + "\" has the unknown scheme \"" + scheme +
-                                 "\"; known: " + std::string(kSchemes));
+    return base::InvalidArgument("\"" + std::string(text) + "\" has the unknown scheme \"" +
+                                 scheme + "\"; known: " + std::string(kSchemes));
   }
   if (scheme == "s3") {
     MILL_RETURN_IF_ERROR(LoadS3());
   }
-  return internal::Guarded("opening", text, [&]() -> Result<Location> {
-    Location location;
-    location.text_ = text;
-    MILL_ASSIGN_OR_RETURN(location.file_system_,
-                          Check(arrow::fs::FileSystemFromUri(location.text_, &location.path_), "opening", text));
-    return location;
+  Location location;
+  location.text_ = text;
+  auto opened = internal::Guarded("opening", text, [&] {
+    return Check(arrow::fs::FileSystemFromUri(location.text_, &location.path_), "opening", text);
   });
+  if (!opened.ok()) {
+    return WithCredentialsHint(std::move(opened).error(), scheme);
+  }
+  location.file_system_ = std::move(opened).value();
+  return location;
 }
 
-void ShutDownFileSystems() { arrow::fs::EnsureFinalized(); }
+void ShutDownFileSystems() {
+  arrow::fs::EnsureFinalized();
+}
 
 namespace internal {
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(const Location& location) {
   if (!location.is_local()) {
-    return Guarded("opening", location.text(), [&]() -> Result<std::shared_ptr<arrow::io::RandomAccessFile>> {
-      auto opened = Check(location.file_system()->OpenInputFile(location.path()), "opening", location.text());
-      if (!opened.ok() && opened.error().code() != ErrorCode::kNotFound) {
-        Error error = std::move(opened).error();
-        return std::move(error).Hint("check the network and the credentials in the environment (AWS_ACCESS_KEY_ID and "
-                                     "AWS_SECRET_ACCESS_KEY, or AZURE_TENANT_ID, AZURE_CLIENT_ID and "
-                                     "AZURE_CLIENT_SECRET)");
-      }
-      return opened;
+    auto opened = Guarded("opening", location.text(), [&] {
+      return Check(location.file_system()->OpenInputFile(location.path()), "opening",
+                   location.text());
     });
+    if (!opened.ok()) {
+      return WithCredentialsHint(std::move(opened).error(), location.text());
+    }
+    return opened;
   }
   const std::filesystem::path path(location.path());
   std::error_code error;
@@ -135,10 +158,12 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(const Location& lo
   }
   if (std::filesystem::is_directory(status)) {
     return base::InvalidArgument(location.text() + " is a folder; wanted a file")
-        .Hint("name a file in it, or a pattern such as " + location.text() + "/*.parquet where globs are allowed");
+        .Hint("name a file in it, or a pattern such as " + location.text() +
+              "/*.parquet where globs are allowed");
   }
-  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::ReadableFile> file,
-                        Check(arrow::io::ReadableFile::Open(location.path()), "opening", location.text()));
+  MILL_ASSIGN_OR_RETURN(
+      std::shared_ptr<arrow::io::ReadableFile> file,
+      Check(arrow::io::ReadableFile::Open(location.path()), "opening", location.text()));
   return std::shared_ptr<arrow::io::RandomAccessFile>(std::move(file));
 }
 

@@ -21,9 +21,11 @@ class Location {
   // Implicit on purpose: a local path is a location.
   Location(const std::filesystem::path& path);  // NOLINT(google-explicit-constructor)
 
-  /// Reads a local path or a URI: `file:///data/a.parquet`, `s3://bucket/key`, `abfs://container@account.dfs.core.windows.net/path`.
-  /// Nothing is contacted yet.
-  ///   - kInvalidArgument names an unknown scheme and lists the known ones, or says what of the URI is malformed;
+  /// Reads a local path or a URI: `file:///data/a.parquet`, `s3://bucket/key`,
+  /// `abfs://container@account.dfs.core.windows.net/path`. An S3 URI should end in `?region=...`:
+  /// without it the bucket is asked for its region here; otherwise nothing is contacted yet.
+  ///   - kInvalidArgument names an unknown scheme and lists the known ones, or says what of the URI
+  ///   is malformed;
   ///   - kUnavailable if the plug-in library of the scheme is not installed.
   static Result<Location> Parse(std::string_view text);
 
@@ -43,7 +45,8 @@ class Location {
   std::shared_ptr<arrow::fs::FileSystem> file_system_;
 };
 
-/// Ends the object-store clients that Location::Parse started; call once before the process exits. Harmless when none runs.
+/// Ends the object-store clients that Location::Parse started; call once before the process exits.
+/// Harmless when none runs.
 void ShutDownFileSystems();
 
 }  // namespace millrace::data

@@ -22,7 +22,9 @@ struct Matrix {
   std::size_t columns() const { return names.size(); }
   const double* Row(std::size_t i) const { return values.data() + i * names.size(); }
   double* Row(std::size_t i) { return values.data() + i * names.size(); }
-  double At(std::size_t row, std::size_t column) const { return values[row * names.size() + column]; }
+  double At(std::size_t row, std::size_t column) const {
+    return values[row * names.size() + column];
+  }
 };
 
 /// The named columns (bool, int64 or double) of a table as a matrix, in the given order.

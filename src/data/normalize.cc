@@ -17,35 +17,39 @@
 namespace millrace::data::internal {
 namespace {
 
-Result<std::shared_ptr<arrow::ChunkedArray>> CastTo(const std::shared_ptr<arrow::ChunkedArray>& column,
-                                                    const std::shared_ptr<arrow::DataType>& type,
-                                                    const std::string& name) {
+Result<std::shared_ptr<arrow::ChunkedArray>> CastTo(
+    const std::shared_ptr<arrow::ChunkedArray>& column,
+    const std::shared_ptr<arrow::DataType>& type, const std::string& name) {
   MILL_RETURN_IF_ERROR(StartCompute());
   arrow::compute::CastOptions options = arrow::compute::CastOptions::Safe(type);
-  // Nanoseconds lose their last three digits; decimals and large integers round to the nearest double.
+  // Nanoseconds lose their last three digits; decimals and large integers round to the nearest
+  // double.
   options.allow_time_truncate = true;
   options.allow_float_truncate = true;
   options.allow_decimal_truncate = true;
-  MILL_ASSIGN_OR_RETURN(arrow::Datum cast,
-                        Check(arrow::compute::Cast(arrow::Datum(column), options),
-                              "converting from " + column->type()->ToString() + " to " + type->ToString(),
-                              "column \"" + name + "\""));
+  MILL_ASSIGN_OR_RETURN(
+      arrow::Datum cast,
+      Check(arrow::compute::Cast(arrow::Datum(column), options),
+            "converting from " + column->type()->ToString() + " to " + type->ToString(),
+            "column \"" + name + "\""));
   return cast.chunked_array();
 }
 
-Result<std::shared_ptr<arrow::ChunkedArray>> Convert(const std::shared_ptr<arrow::ChunkedArray>& column,
-                                                     ColumnType target, const std::string& name) {
+Result<std::shared_ptr<arrow::ChunkedArray>> Convert(
+    const std::shared_ptr<arrow::ChunkedArray>& column, ColumnType target,
+    const std::string& name) {
   const std::shared_ptr<arrow::DataType> type = ArrowType(target);
   if (column->type()->Equals(*type)) {
     return column;
   }
   if (column->type()->id() == arrow::Type::TIMESTAMP) {
-    // First the unit, then the zone is dropped: Arrow stores zoned instants in UTC, so that their numbers stay.
+    // First the unit, then the zone is dropped: Arrow stores zoned instants in UTC, so that their
+    // numbers stay.
     const auto& zoned = static_cast<const arrow::TimestampType&>(*column->type());
     std::shared_ptr<arrow::ChunkedArray> micros = column;
     if (zoned.unit() != arrow::TimeUnit::MICRO) {
-      MILL_ASSIGN_OR_RETURN(micros,
-                            CastTo(column, arrow::timestamp(arrow::TimeUnit::MICRO, zoned.timezone()), name));
+      MILL_ASSIGN_OR_RETURN(
+          micros, CastTo(column, arrow::timestamp(arrow::TimeUnit::MICRO, zoned.timezone()), name));
     }
     return Check(micros->View(type), "converting to UTC", "column \"" + name + "\"");
   }
@@ -132,15 +136,18 @@ Result<std::shared_ptr<arrow::Table>> Normalize(const std::shared_ptr<arrow::Tab
     }
     const std::optional<ColumnType> target = TargetType(*table->field(i)->type());
     if (!target.has_value()) {
-      return base::InvalidArgument("column \"" + name + "\" has the type " + table->field(i)->type()->ToString() +
+      return base::InvalidArgument("column \"" + name + "\" has the type " +
+                                   table->field(i)->type()->ToString() +
                                    "; wanted a boolean, integer, number, text, date or timestamp")
           .Hint("convert it by SQL (CAST) or leave it out");
     }
-    MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::ChunkedArray> column, Convert(table->column(i), *target, name));
+    MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::ChunkedArray> column,
+                          Convert(table->column(i), *target, name));
     fields.push_back(arrow::field(name, ArrowType(*target)));
     columns.push_back(std::move(column));
   }
-  return arrow::Table::Make(arrow::schema(std::move(fields)), std::move(columns), table->num_rows());
+  return arrow::Table::Make(arrow::schema(std::move(fields)), std::move(columns),
+                            table->num_rows());
 }
 
 }  // namespace millrace::data::internal

@@ -47,7 +47,8 @@ std::string Printable(std::string_view bytes) {
 
 Result<std::string> ReadAt(arrow::io::RandomAccessFile& file, std::int64_t offset, std::int64_t n,
                            const std::string& name) {
-  MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Buffer> buffer, Check(file.ReadAt(offset, n), "reading", name));
+  MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Buffer> buffer,
+                        Check(file.ReadAt(offset, n), "reading", name));
   return buffer->ToString();
 }
 
@@ -65,21 +66,22 @@ Result<void> CheckFraming(arrow::io::RandomAccessFile& file, const std::string& 
         .Hint("if it is a CSV file, its name must end in .csv or .csv.gz");
   }
   if (size < kMinimumBytes) {
-    return base::DataLoss(name + " is truncated: " + std::to_string(size) + " bytes, a Parquet file has at least " +
-                          std::to_string(kMinimumBytes))
+    return base::DataLoss(name + " is truncated: " + std::to_string(size) +
+                          " bytes, a Parquet file has at least " + std::to_string(kMinimumBytes))
         .Hint(kAgain);
   }
   MILL_ASSIGN_OR_RETURN(const std::string tail, ReadAt(file, size - 8, 8, name));
   if (tail.substr(4) != "PAR1") {
-    return base::DataLoss(name + " is truncated: its " + std::to_string(size) + " bytes end with \"" +
-                          Printable(tail.substr(4)) + "\", wanted \"PAR1\"")
+    return base::DataLoss(name + " is truncated: its " + std::to_string(size) +
+                          " bytes end with \"" + Printable(tail.substr(4)) + "\", wanted \"PAR1\"")
         .Hint(kAgain);
   }
   std::uint32_t footer = 0;
-  std::memcpy(&footer, tail.data(), sizeof(footer));  // little-endian on disk as on every supported machine
+  std::memcpy(&footer, tail.data(),
+              sizeof(footer));  // little-endian on disk as on every supported machine
   if (static_cast<std::int64_t>(footer) + kMinimumBytes > size) {
-    return base::DataLoss(name + " is damaged: its footer claims " + std::to_string(footer) + " of " +
-                          std::to_string(size) + " bytes")
+    return base::DataLoss(name + " is damaged: its footer claims " + std::to_string(footer) +
+                          " of " + std::to_string(size) + " bytes")
         .Hint(kAgain);
   }
   return {};
@@ -89,35 +91,40 @@ Result<void> CheckFraming(arrow::io::RandomAccessFile& file, const std::string& 
 Error Damaged(Error error, const std::string& name) {
   if (error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kInternal ||
       error.code() == ErrorCode::kInvalidArgument) {
-    return base::DataLoss(name + " is damaged: " + error.message()).Hint("write or copy the file again");
+    return base::DataLoss(name + " is damaged: " + error.message())
+        .Hint("write or copy the file again");
   }
   return error;
 }
 
 Result<std::unique_ptr<parquet::arrow::FileReader>> OpenReader(const Location& location) {
-  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::RandomAccessFile> file, internal::OpenFile(location));
+  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::RandomAccessFile> file,
+                        internal::OpenFile(location));
   MILL_RETURN_IF_ERROR(CheckFraming(*file, location.text()));
-  auto reader = Guarded("reading", location.text(), [&]() -> Result<std::unique_ptr<parquet::arrow::FileReader>> {
-    parquet::arrow::FileReaderBuilder builder;
-    MILL_RETURN_IF_ERROR(Check(builder.Open(file), "reading", ""));
-    parquet::ArrowReaderProperties properties(/*use_threads=*/true);
-    properties.set_pre_buffer(!location.is_local());
-    builder.properties(properties);
-    return Check(builder.Build(), "reading", "");
-  });
+  auto reader = Guarded("reading", location.text(),
+                        [&]() -> Result<std::unique_ptr<parquet::arrow::FileReader>> {
+                          parquet::arrow::FileReaderBuilder builder;
+                          MILL_RETURN_IF_ERROR(Check(builder.Open(file), "reading", ""));
+                          parquet::ArrowReaderProperties properties(/*use_threads=*/true);
+                          properties.set_pre_buffer(!location.is_local());
+                          builder.properties(properties);
+                          return Check(builder.Build(), "reading", "");
+                        });
   if (!reader.ok()) {
     return Damaged(std::move(reader).error(), location.text());
   }
   return reader;
 }
 
-Result<std::shared_ptr<arrow::Schema>> SchemaOf(parquet::arrow::FileReader& reader, const std::string& name) {
+Result<std::shared_ptr<arrow::Schema>> SchemaOf(parquet::arrow::FileReader& reader,
+                                                const std::string& name) {
   std::shared_ptr<arrow::Schema> schema;
   MILL_RETURN_IF_ERROR(Check(reader.GetSchema(&schema), "reading the schema of", name));
   return schema;
 }
 
-Result<std::vector<int>> ColumnIndices(const arrow::Schema& schema, std::span<const std::string> columns) {
+Result<std::vector<int>> ColumnIndices(const arrow::Schema& schema,
+                                       std::span<const std::string> columns) {
   std::vector<int> indices;
   for (const std::string& column : columns) {
     const int index = schema.GetFieldIndex(column);
@@ -129,26 +136,35 @@ Result<std::vector<int>> ColumnIndices(const arrow::Schema& schema, std::span<co
   return indices;
 }
 
-Result<void> WriteTo(const Context& context, const arrow::Table& table, const std::filesystem::path& path,
-                     const std::string& name) {
+Result<void> WriteTo(const Context& context, const arrow::Table& table,
+                     const std::filesystem::path& path, const std::string& name) {
   MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::FileOutputStream> file,
                         Check(arrow::io::FileOutputStream::Open(path.string()), "writing", name));
-  const std::shared_ptr<parquet::WriterProperties> properties = parquet::WriterProperties::Builder()
-                                                                    .compression(arrow::Compression::ZSTD)
-                                                                    ->compression_level(1)
-                                                                    ->max_row_group_length(kRowGroupRows)
-                                                                    ->version(parquet::ParquetVersion::PARQUET_2_6)
-                                                                    ->build();
-  MILL_ASSIGN_OR_RETURN(std::unique_ptr<parquet::arrow::FileWriter> writer,
-                        Check(parquet::arrow::FileWriter::Open(*table.schema(), arrow::default_memory_pool(), file,
-                                                               properties),
-                              "writing", name));
+  const std::shared_ptr<parquet::WriterProperties> properties =
+      parquet::WriterProperties::Builder()
+          .compression(arrow::Compression::ZSTD)
+          ->compression_level(1)
+          ->max_row_group_length(kRowGroupRows)
+          ->version(parquet::ParquetVersion::PARQUET_2_6)
+          ->build();
+  // Columns are encoded side by side and written in their order: the bytes do not depend on the
+  // threads.
+  const std::shared_ptr<parquet::ArrowWriterProperties> arrow_properties =
+      parquet::ArrowWriterProperties::Builder().set_use_threads(true)->build();
+  MILL_ASSIGN_OR_RETURN(
+      std::unique_ptr<parquet::arrow::FileWriter> writer,
+      Check(parquet::arrow::FileWriter::Open(*table.schema(), arrow::default_memory_pool(), file,
+                                             properties, arrow_properties),
+            "writing", name));
   for (std::int64_t row = 0; row < table.num_rows(); row += kRowGroupRows) {
     MILL_RETURN_IF_ERROR(context.Check());
-    // One chunk per row group: page boundaries follow chunks, and the bytes must not tell how the table was made.
-    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Table> group,
-                          Check(table.Slice(row, kRowGroupRows)->CombineChunks(), "writing", name));
-    MILL_RETURN_IF_ERROR(Check(writer->WriteTable(*group, kRowGroupRows), "writing", name));
+    // One chunk per row group: page boundaries follow chunks, and the bytes must not tell how the
+    // table was made.
+    MILL_ASSIGN_OR_RETURN(
+        const std::shared_ptr<arrow::RecordBatch> group,
+        Check(table.Slice(row, kRowGroupRows)->CombineChunksToBatch(), "writing", name));
+    MILL_RETURN_IF_ERROR(Check(writer->NewBufferedRowGroup(), "writing", name));
+    MILL_RETURN_IF_ERROR(Check(writer->WriteRecordBatch(*group), "writing", name));
   }
   MILL_RETURN_IF_ERROR(Check(writer->Close(), "writing", name));
   return Check(file->Close(), "writing", name);
@@ -156,14 +172,17 @@ Result<void> WriteTo(const Context& context, const arrow::Table& table, const st
 
 }  // namespace
 
-Result<Table> ReadParquet(const Context& context, const Location& location, std::span<const std::string> columns) {
+Result<Table> ReadParquet(const Context& context, const Location& location,
+                          std::span<const std::string> columns) {
   MILL_RETURN_IF_ERROR(context.Check());
-  MILL_ASSIGN_OR_RETURN(const std::unique_ptr<parquet::arrow::FileReader> reader, OpenReader(location));
+  MILL_ASSIGN_OR_RETURN(const std::unique_ptr<parquet::arrow::FileReader> reader,
+                        OpenReader(location));
   auto read = Guarded("reading", location.text(), [&]() -> Result<std::shared_ptr<arrow::Table>> {
     if (columns.empty()) {
       return Check(reader->ReadTable(), "reading", "");
     }
-    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Schema> schema, SchemaOf(*reader, location.text()));
+    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Schema> schema,
+                          SchemaOf(*reader, location.text()));
     MILL_ASSIGN_OR_RETURN(const std::vector<int> indices, ColumnIndices(*schema, columns));
     std::vector<std::shared_ptr<arrow::ChunkedArray>> read_columns(indices.size());
     std::vector<std::shared_ptr<arrow::Field>> fields;
@@ -178,18 +197,22 @@ Result<Table> ReadParquet(const Context& context, const Location& location, std:
     // An unknown column is the caller's mistake, not the file's.
     const bool is_callers = read.error().message().starts_with("unknown column");
     Error error = std::move(read).error();
-    return is_callers ? std::move(error).With("reading " + location.text()) : Damaged(std::move(error), location.text());
+    return is_callers ? std::move(error).With("reading " + location.text())
+                      : Damaged(std::move(error), location.text());
   }
   return Table::FromArrow(std::move(read).value()).With("reading " + location.text());
 }
 
 Result<ParquetInfo> ParquetSchema(const Location& location) {
-  MILL_ASSIGN_OR_RETURN(const std::unique_ptr<parquet::arrow::FileReader> reader, OpenReader(location));
+  MILL_ASSIGN_OR_RETURN(const std::unique_ptr<parquet::arrow::FileReader> reader,
+                        OpenReader(location));
   return Guarded("reading", location.text(), [&]() -> Result<ParquetInfo> {
-    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Schema> schema, SchemaOf(*reader, location.text()));
+    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Schema> schema,
+                          SchemaOf(*reader, location.text()));
     MILL_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Table> empty,
                           Check(arrow::Table::MakeEmpty(schema), "reading", location.text()));
-    MILL_ASSIGN_OR_RETURN(const Table table, Table::FromArrow(empty).With("reading " + location.text()));
+    MILL_ASSIGN_OR_RETURN(const Table table,
+                          Table::FromArrow(empty).With("reading " + location.text()));
     ParquetInfo info;
     info.columns = table.columns();
     info.rows = reader->parquet_reader()->metadata()->num_rows();
@@ -197,7 +220,8 @@ Result<ParquetInfo> ParquetSchema(const Location& location) {
   });
 }
 
-Result<void> WriteParquet(const Context& context, const Table& table, const std::filesystem::path& path) {
+Result<void> WriteParquet(const Context& context, const Table& table,
+                          const std::filesystem::path& path) {
   return base::ReplaceAtomic(path, [&](const std::filesystem::path& temporary) {
     return Guarded("writing", path.string(),
                    [&] { return WriteTo(context, *table.arrow(), temporary, path.string()); });

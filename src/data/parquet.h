@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parquet files: read whole or by column, written atomically with bytes that depend on the table alone.
+// Parquet files: read whole or by column, written atomically with bytes that depend on the table
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +18,16 @@ namespace millrace::data {
 
 /// Reads a file, or only the named columns (empty means all), in the order asked for.
 ///   - kNotFound if there is no such file;
-///   - kDataLoss if it is empty, truncated or no Parquet file: says what the first and last bytes are and what they should be;
+///   - kDataLoss if it is empty, truncated or no Parquet file: says what the first and last bytes
+///   are and what they should be;
 ///   - kInvalidArgument names an unknown column with the nearest name.
-Result<Table> ReadParquet(const Context& context, const Location& location, std::span<const std::string> columns = {});
+Result<Table> ReadParquet(const Context& context, const Location& location,
+                          std::span<const std::string> columns = {});
 
-/// Writes a table: zstd, row groups of 128 Ki rows, dictionary encoding. The same table gives the same bytes, however it was
-/// chunked. A crash leaves the old file or the new one.
-Result<void> WriteParquet(const Context& context, const Table& table, const std::filesystem::path& path);
+/// Writes a table: zstd, row groups of 128 Ki rows, dictionary encoding. The same table gives the
+/// same bytes, however it was chunked. A crash leaves the old file or the new one.
+Result<void> WriteParquet(const Context& context, const Table& table,
+                          const std::filesystem::path& path);
 
 /// What the footer of a file says.
 struct ParquetInfo {

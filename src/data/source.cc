@@ -2,12 +2,12 @@
 // Sources: the declaration, and globs to files in a fixed order.
 #include "data/source.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include <fnmatch.h>
 
 #include "data/csv.h"
 #include "data/location.h"
@@ -17,7 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool HasGlob(std::string_view text) { return text.find_first_of("*?[") != std::string_view::npos; }
+bool HasGlob(std::string_view text) {
+  return text.find_first_of("*?[") != std::string_view::npos;
+}
 
 // Adds every path that matches `rest` (path components) below `dir`.
 void Expand(const fs::path& dir, std::span<const fs::path> rest, std::vector<fs::path>& found) {
@@ -35,7 +37,8 @@ void Expand(const fs::path& dir, std::span<const fs::path> rest, std::vector<fs:
   }
   for (fs::directory_iterator it(dir, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    // FNM_PERIOD: a pattern does not find hidden files, among them temporaries of a writer that is at work.
+    // FNM_PERIOD: a pattern does not find hidden files, among them temporaries of a writer that is
+    // at work.
     if (fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0) {
       Expand(it->path(), rest.subspan(1), found);
     }
@@ -60,7 +63,8 @@ Result<std::vector<fs::path>> FilesOf(const std::string& pattern, const fs::path
   std::vector<fs::path> found;
   Expand(start, parts, found);
   if (found.empty()) {
-    return base::NotFound("\"" + pattern + "\" matches no file; looked in " + fs::absolute(start).string())
+    return base::NotFound("\"" + pattern + "\" matches no file; looked in " +
+                          fs::absolute(start).string())
         .Hint("put the data there, or correct `files` of the source in sources.yaml");
   }
   return found;
@@ -70,10 +74,13 @@ Result<std::vector<fs::path>> FilesOf(const std::string& pattern, const fs::path
 
 const base::Declaration<SourceSpec>& SourceSpec::Declared() {
   static const base::Declaration<SourceSpec> declared =
-      base::Declaration<SourceSpec>("source", "Where raw data comes from: files of one kind with the same columns.")
-          .Field("description", &SourceSpec::description, "What the data is and where it comes from.")
+      base::Declaration<SourceSpec>(
+          "source", "Where raw data comes from: files of one kind with the same columns.")
+          .Field("description", &SourceSpec::description,
+                 "What the data is and where it comes from.")
           .Field("files", &SourceSpec::files,
-                 "Paths or patterns (* and ?) relative to the project, or URIs (file://, s3://, abfs://); .parquet, .csv "
+                 "Paths or patterns (* and ?) relative to the project, or URIs (file://, s3://, "
+                 "abfs://); .parquet, .csv "
                  "or .csv.gz. Rows count in the order of the paths.",
                  {.required = true});
   return declared;
@@ -82,7 +89,8 @@ const base::Declaration<SourceSpec>& SourceSpec::Declared() {
 const base::Declaration<SourcesFile>& SourcesFile::Declared() {
   static const base::Declaration<SourcesFile> declared =
       base::Declaration<SourcesFile>("sources", "The sources of a project (sources.yaml).")
-          .Field("sources", &SourcesFile::sources, "Each source under its name.", {.required = true});
+          .Field("sources", &SourcesFile::sources, "Each source under its name.",
+                 {.required = true});
   return declared;
 }
 
@@ -96,12 +104,14 @@ Result<std::vector<fs::path>> FindSourceFiles(const SourceSpec& source, const fs
     MILL_ASSIGN_OR_RETURN(const std::vector<fs::path> found, FilesOf(pattern, project));
     files.insert(files.end(), found.begin(), found.end());
   }
-  std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  std::sort(files.begin(), files.end(),
+            [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
   files.erase(std::unique(files.begin(), files.end()), files.end());
   return files;
 }
 
-Result<Table> ReadSource(const Context& context, const SourceSpec& source, const fs::path& project) {
+Result<Table> ReadSource(const Context& context, const SourceSpec& source,
+                         const fs::path& project) {
   MILL_ASSIGN_OR_RETURN(const std::vector<fs::path> files, FindSourceFiles(source, project));
   std::vector<Table> tables;
   for (const fs::path& file : files) {
@@ -109,7 +119,8 @@ Result<Table> ReadSource(const Context& context, const SourceSpec& source, const
     MILL_ASSIGN_OR_RETURN(Table table, ReadAny(context, location));
     if (!tables.empty()) {
       const Table pair[] = {tables[0].Slice(0, 0), table.Slice(0, 0)};
-      MILL_RETURN_IF_ERROR(Table::Concatenate(pair).With("comparing " + file.string() + " with " + files[0].string()));
+      MILL_RETURN_IF_ERROR(Table::Concatenate(pair).With("comparing " + file.string() + " with " +
+                                                         files[0].string()));
     }
     tables.push_back(std::move(table));
   }

@@ -29,11 +29,14 @@ struct SourcesFile {
   static const base::Declaration<SourcesFile>& Declared();
 };
 
-/// The files of a source, each once, in the order of their paths: the `sequence` of a row is its position in this order.
+/// The files of a source, each once, in the order of their paths: the `sequence` of a row is its
+/// position in this order.
 ///   - kNotFound names a pattern that matches nothing and the folder that was searched.
-Result<std::vector<std::filesystem::path>> FindSourceFiles(const SourceSpec& source, const std::filesystem::path& project);
+Result<std::vector<std::filesystem::path>> FindSourceFiles(const SourceSpec& source,
+                                                           const std::filesystem::path& project);
 
 /// All rows of the files in that order (.parquet, .csv, .csv.gz).
-Result<Table> ReadSource(const Context& context, const SourceSpec& source, const std::filesystem::path& project);
+Result<Table> ReadSource(const Context& context, const SourceSpec& source,
+                         const std::filesystem::path& project);
 
 }  // namespace millrace::data

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks DuckDB's syntax tree. Its own duckdb_get_table_names fails on JOIN ... USING, because it binds columns of tables that it
-// does not know.
+// Walks DuckDB's syntax tree. Its own duckdb_get_table_names fails on JOIN ... USING, because it
+// binds columns of tables that it does not know.
 #include "data/internal/sql_names.h"
 
 #include <set>
@@ -56,8 +56,9 @@ void Walk(const nlohmann::json& node, Names hidden, Names& found) {
 Result<std::vector<std::string>> TablesInTree(std::string_view tree) {
   MILL_ASSIGN_OR_RETURN(const nlohmann::json json, base::ParseJson(tree, "syntax tree"));
   if (json.value("error", true)) {
-    return base::InvalidArgument("SQL: " + json.value("error_message", std::string("the statement cannot be read")) +
-                                 "; wanted one SELECT");
+    return base::InvalidArgument(
+        "SQL: " + json.value("error_message", std::string("the statement cannot be read")) +
+        "; wanted one SELECT");
   }
   Names found;
   Walk(json, {}, found);

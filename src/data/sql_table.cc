@@ -43,7 +43,8 @@ struct HeaderLine {
   int line = 0;
 };
 
-Result<std::map<std::string, HeaderLine>> ReadHeader(std::string_view text, const std::string& file) {
+Result<std::map<std::string, HeaderLine>> ReadHeader(std::string_view text,
+                                                     const std::string& file) {
   std::map<std::string, HeaderLine> header;
   int line_number = 0;
   while (!text.empty()) {
@@ -65,11 +66,12 @@ Result<std::map<std::string, HeaderLine>> ReadHeader(std::string_view text, cons
     const std::string word(comment.substr(0, colon));
     const std::vector<std::string>& words = HeaderWords();
     if (std::find(words.begin(), words.end(), word) == words.end()) {
-      return base::InvalidArgument("unknown header word \"" + word + "\"" + base::DidYouMean(word, words))
+      return base::InvalidArgument("unknown header word \"" + word + "\"" +
+                                   base::DidYouMean(word, words))
           .At({file, line_number, 1});
     }
-    const auto [entry, is_new] =
-        header.try_emplace(word, HeaderLine{std::string(Trim(comment.substr(colon + 1))), line_number});
+    const auto [entry, is_new] = header.try_emplace(
+        word, HeaderLine{std::string(Trim(comment.substr(colon + 1))), line_number});
     if (!is_new) {
       return base::InvalidArgument("header word \"" + word + "\" stands twice, first in line " +
                                    std::to_string(entry->second.line))
@@ -88,10 +90,13 @@ Result<SqlTable> ParseSqlTable(std::string_view text, std::string_view file_name
   table.name = header["table"].value;
   table.where = {file, std::max(header["table"].line, 1), 1};
   if (!IsWord(table.name)) {
-    return base::InvalidArgument(table.name.empty() ? "no `-- table: name` line in the header"
-                                                    : "\"" + table.name + "\" is no name for a table")
+    return base::InvalidArgument(table.name.empty()
+                                     ? "no `-- table: name` line in the header"
+                                     : "\"" + table.name + "\" is no name for a table")
         .At(table.where)
-        .Hint("begin the file with `-- table: transactions`: lower-case letters, digits and underscores");
+        .Hint(
+            "begin the file with `-- table: transactions`: lower-case letters, digits and "
+            "underscores");
   }
   table.kind = header["kind"].value.empty() ? "materialized_view" : header["kind"].value;
   if (table.kind != "materialized_view") {
@@ -118,7 +123,8 @@ Result<SqlTable> ParseSqlTable(std::string_view text, std::string_view file_name
 Result<std::vector<SqlTable>> ReadSqlTables(const std::filesystem::path& dir) {
   std::vector<std::filesystem::path> files;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end; it.increment(error)) {
+  for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end;
+       it.increment(error)) {
     if (it->path().extension() == ".sql") {
       files.push_back(it->path());
     }
@@ -140,7 +146,8 @@ Result<std::vector<SqlTable>> ReadSqlTables(const std::filesystem::path& dir) {
     }
     const auto [entry, is_new] = file_of.try_emplace(table.value().name, file.string());
     if (!is_new) {
-      errors.Add(base::InvalidArgument("table \"" + table.value().name + "\" is defined in " + entry->second + " too")
+      errors.Add(base::InvalidArgument("table \"" + table.value().name + "\" is defined in " +
+                                       entry->second + " too")
                      .At(table.value().where));
     }
     tables.push_back(std::move(table).value());
@@ -152,7 +159,8 @@ Result<std::vector<SqlTable>> ReadSqlTables(const std::filesystem::path& dir) {
 }
 
 Result<std::vector<SqlTable>> OrderByDependency(std::vector<SqlTable> tables) {
-  std::sort(tables.begin(), tables.end(), [](const SqlTable& a, const SqlTable& b) { return a.name < b.name; });
+  std::sort(tables.begin(), tables.end(),
+            [](const SqlTable& a, const SqlTable& b) { return a.name < b.name; });
   std::set<std::string> waiting;
   for (const SqlTable& table : tables) {
     waiting.insert(table.name);
@@ -169,9 +177,11 @@ Result<std::vector<SqlTable>> OrderByDependency(std::vector<SqlTable> tables) {
       for (const std::string& name : waiting) {
         names += (names.empty() ? "" : ", ") + name;
       }
-      const auto first = std::find_if(tables.begin(), tables.end(),
-                                      [&](const SqlTable& table) { return waiting.contains(table.name); });
-      return base::InvalidArgument("tables that read each other in a circle: " + names).At(first->where);
+      const auto first = std::find_if(tables.begin(), tables.end(), [&](const SqlTable& table) {
+        return waiting.contains(table.name);
+      });
+      return base::InvalidArgument("tables that read each other in a circle: " + names)
+          .At(first->where);
     }
     waiting.erase(next->name);
     ordered.push_back(*next);

@@ -12,7 +12,8 @@
 
 namespace millrace::data {
 
-/// A table defined by SQL. The header is the block of `-- name: value` lines at the top of the file:
+/// A table defined by SQL. The header is the block of `-- name: value` lines at the top of the
+/// file:
 ///
 ///     -- table: transactions
 ///     -- kind: materialized_view
@@ -37,15 +38,18 @@ struct SqlTable {
   base::SourceLocation where;
 };
 
-/// Reads one file's text. Every error carries file and line: a missing `table` line, an unknown or repeated header word (with the
-/// nearest one), an unknown kind, no statement, more than one, or a mistake in its syntax.
+/// Reads one file's text. Every error carries file and line: a missing `table` line, an unknown or
+/// repeated header word (with the nearest one), an unknown kind, no statement, more than one, or a
+/// mistake in its syntax.
 Result<SqlTable> ParseSqlTable(std::string_view text, std::string_view file_name);
 
-/// Every *.sql file of a folder in the order of names; none if there is no such folder. All errors at once.
+/// Every *.sql file of a folder in the order of names; none if there is no such folder. All errors
+/// at once.
 ///   - kInvalidArgument also names two files that define one table.
 Result<std::vector<SqlTable>> ReadSqlTables(const std::filesystem::path& dir);
 
-/// The tables in an order in which each comes after those it depends on; ties in the order of names.
+/// The tables in an order in which each comes after those it depends on; ties in the order of
+/// names.
 ///   - kInvalidArgument names the tables of a circle.
 Result<std::vector<SqlTable>> OrderByDependency(std::vector<SqlTable> tables);
 

@@ -32,7 +32,9 @@ class Sql : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(dir_); }
 
-  static std::string CurrentTest() { return ::testing::UnitTest::GetInstance()->current_test_info()->name(); }
+  static std::string CurrentTest() {
+    return ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  }
   Table Query(std::string_view sql) {
     auto result = engine_->Query(Context{}, sql);
     EXPECT_TRUE(result.ok()) << result.error().ToString();
@@ -99,7 +101,8 @@ TEST_F(Sql, EmptyResultsKeepTheirColumns) {
 
 TEST_F(Sql, SumOfIntegersIsAnInteger) {
   ASSERT_TRUE(engine_->AddTable("t", Rows(10)).ok());
-  const Table sum = Query("SELECT sum(id) AS s, avg(id) AS a, CAST(1.5 AS DECIMAL(9, 2)) AS d FROM t");
+  const Table sum =
+      Query("SELECT sum(id) AS s, avg(id) AS a, CAST(1.5 AS DECIMAL(9, 2)) AS d FROM t");
   EXPECT_THAT(sum.Int64s("s").value().values, ElementsAre(45));
   EXPECT_EQ(sum.Doubles("a").value()[0], 4.5);
   EXPECT_EQ(sum.Doubles("d").value()[0], 1.5);
@@ -114,7 +117,8 @@ TEST_F(Sql, FilesAreReadInTheGivenOrder) {
 }
 
 TEST_F(Sql, CsvFilesAreReadToo) {
-  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "a.csv", "id,day\n1,2010-06-01\n2,2010-06-02 08:30:00\n").ok());
+  ASSERT_TRUE(
+      base::WriteFileAtomic(dir_ / "a.csv", "id,day\n1,2010-06-01\n2,2010-06-02 08:30:00\n").ok());
   const std::vector<fs::path> files = {dir_ / "a.csv"};
   ASSERT_TRUE(engine_->AddFiles("t", files).ok());
   EXPECT_THAT(Query("SELECT day FROM t WHERE id = 2").Timestamps("day").value().values,
@@ -123,7 +127,9 @@ TEST_F(Sql, CsvFilesAreReadToo) {
 
 TEST_F(Sql, FilesWithDifferentColumnsAreRefused) {
   ASSERT_TRUE(WriteParquet(Context{}, Rows(2), dir_ / "a.parquet").ok());
-  ASSERT_TRUE(WriteParquet(Context{}, TableBuilder().AddInt64s("id", {1}).Finish().value(), dir_ / "b.parquet").ok());
+  ASSERT_TRUE(WriteParquet(Context{}, TableBuilder().AddInt64s("id", {1}).Finish().value(),
+                           dir_ / "b.parquet")
+                  .ok());
   const std::vector<fs::path> files = {dir_ / "a.parquet", dir_ / "b.parquet"};
   const auto result = engine_->AddFiles("t", files);
   ASSERT_FALSE(result.ok());
@@ -131,7 +137,8 @@ TEST_F(Sql, FilesWithDifferentColumnsAreRefused) {
 }
 
 TEST_F(Sql, TimesAreUtc) {
-  const Table table = Query("SELECT TIMESTAMPTZ '2010-06-01 00:00:00+02' AS t, DATE '2010-06-01' AS d");
+  const Table table =
+      Query("SELECT TIMESTAMPTZ '2010-06-01 00:00:00+02' AS t, DATE '2010-06-01' AS d");
   EXPECT_THAT(table.Timestamps("t").value().values, ElementsAre(1'275'343'200'000'000));
   EXPECT_THAT(table.Timestamps("d").value().values, ElementsAre(1'275'350'400'000'000));
 }
@@ -151,7 +158,8 @@ TEST_F(Sql, MistakesCarryTheMessageAndTheLine) {
 
 TEST_F(Sql, DescribeGivesTypesWithoutRunning) {
   ASSERT_TRUE(engine_->AddTable("t", Rows(1)).ok());
-  const auto columns = engine_->Describe("SELECT id, sum(id) AS s, text FROM t GROUP BY ALL ORDER BY id;\n");
+  const auto columns =
+      engine_->Describe("SELECT id, sum(id) AS s, text FROM t GROUP BY ALL ORDER BY id;\n");
   ASSERT_TRUE(columns.ok()) << columns.error().ToString();
   EXPECT_THAT(columns.value(),
               ElementsAre(ColumnInfo{"id", ColumnType::kInt64}, ColumnInfo{"s", ColumnType::kInt64},
@@ -167,7 +175,8 @@ TEST_F(Sql, StopInterruptsARunningQuery) {
     source.request_stop();
   });
   const auto begin = std::chrono::steady_clock::now();
-  const auto result = engine_->Query(context, "SELECT count(*) FROM range(100000000000) a, range(1000) b");
+  const auto result =
+      engine_->Query(context, "SELECT count(*) FROM range(100000000000) a, range(1000) b");
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code(), ErrorCode::kCancelled);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
@@ -177,7 +186,8 @@ TEST_F(Sql, StopInterruptsARunningQuery) {
 TEST_F(Sql, DeadlineEndsAQuery) {
   Context context;
   context.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-  const auto result = engine_->Query(context, "SELECT count(*) FROM range(100000000000) a, range(1000) b");
+  const auto result =
+      engine_->Query(context, "SELECT count(*) FROM range(100000000000) a, range(1000) b");
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code(), ErrorCode::kDeadlineExceeded);
 }
@@ -200,16 +210,20 @@ TEST(ReferencedTables, AreFoundBehindWithJoinsAndSubqueries) {
 }
 
 TEST(ReferencedTables, NamesOfWithAreHiddenWhereTheyAreSeen) {
-  EXPECT_THAT(ReferencedTables("WITH t AS (SELECT * FROM t) SELECT * FROM t").value(), ElementsAre("t"));
-  EXPECT_THAT(ReferencedTables("WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b, c").value(),
-              ElementsAre("c"));
-  EXPECT_THAT(ReferencedTables("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
-                               "SELECT * FROM n, 'it''s'.x")
+  EXPECT_THAT(ReferencedTables("WITH t AS (SELECT * FROM t) SELECT * FROM t").value(),
+              ElementsAre("t"));
+  EXPECT_THAT(
+      ReferencedTables("WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b, c").value(),
+      ElementsAre("c"));
+  EXPECT_THAT(ReferencedTables(
+                  "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
+                  "SELECT * FROM n, 'it''s'.x")
                   .error()
                   .code(),
               ErrorCode::kInvalidArgument);
-  EXPECT_THAT(ReferencedTables("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
-                               "SELECT *, 'it''s' FROM n")
+  EXPECT_THAT(ReferencedTables(
+                  "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
+                  "SELECT *, 'it''s' FROM n")
                   .value(),
               IsEmpty());
   EXPECT_FALSE(ReferencedTables("DROP TABLE t").ok());
@@ -223,8 +237,10 @@ TEST(ReferencedTables, SyntaxErrorsTellTheLine) {
 
 TEST(SqlTable, HeaderAndStatementAreRead) {
   const auto table = ParseSqlTable(
-      "-- table: transactions\n-- kind: materialized_view\n-- description: After cleaning: all of it.\n"
-      "-- time: invoice_date\n-- key: customer_id\n-- A remark, no header.\nSELECT * FROM retail ORDER BY 1;\n",
+      "-- table: transactions\n-- kind: materialized_view\n-- description: After cleaning: all of "
+      "it.\n"
+      "-- time: invoice_date\n-- key: customer_id\n-- A remark, no header.\nSELECT * FROM retail "
+      "ORDER BY 1;\n",
       "tables/transactions.sql");
   ASSERT_TRUE(table.ok()) << table.error().ToString();
   EXPECT_EQ(table.value().name, "transactions");
@@ -257,8 +273,8 @@ SqlTable Depending(std::string name, std::vector<std::string> depends) {
 }
 
 TEST(OrderByDependency, EachTableComesAfterItsInputs) {
-  const auto ordered =
-      OrderByDependency({Depending("a", {"b", "raw"}), Depending("b", {"c"}), Depending("c", {"raw"})});
+  const auto ordered = OrderByDependency(
+      {Depending("a", {"b", "raw"}), Depending("b", {"c"}), Depending("c", {"raw"})});
   ASSERT_TRUE(ordered.ok());
   std::vector<std::string> names;
   for (const SqlTable& table : ordered.value()) {
@@ -268,7 +284,8 @@ TEST(OrderByDependency, EachTableComesAfterItsInputs) {
 }
 
 TEST(OrderByDependency, CirclesAreNamed) {
-  const auto ordered = OrderByDependency({Depending("a", {"b"}), Depending("b", {"a"}), Depending("c", {})});
+  const auto ordered =
+      OrderByDependency({Depending("a", {"b"}), Depending("b", {"a"}), Depending("c", {})});
   ASSERT_FALSE(ordered.ok());
   EXPECT_THAT(ordered.error().message(), HasSubstr("a, b"));
 }

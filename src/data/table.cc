@@ -19,7 +19,9 @@ namespace {
 using internal::Check;
 
 // Every column of a Table has one of the five Arrow types, so that the casts below are safe.
-ColumnType TypeOfField(const arrow::Field& field) { return *internal::TargetType(*field.type()); }
+ColumnType TypeOfField(const arrow::Field& field) {
+  return *internal::TargetType(*field.type());
+}
 
 // Calls visit(array, first_row) for each chunk of a column.
 template <typename Array, typename Visit>
@@ -71,20 +73,22 @@ StringColumn ToStrings(const arrow::ChunkedArray& column) {
   out.codes.resize(static_cast<std::size_t>(column.length()));
   // The views point into the column's buffers, which outlive the map.
   std::unordered_map<std::string_view, std::int32_t> code_of;
-  ForChunks<arrow::StringArray>(column, [&](const arrow::StringArray& array, std::size_t first_row) {
-    for (std::int64_t i = 0; i < array.length(); ++i) {
-      std::int32_t code = -1;
-      if (array.IsValid(i)) {
-        const std::string_view text = array.GetView(i);
-        const auto [entry, is_new] = code_of.try_emplace(text, static_cast<std::int32_t>(out.values.size()));
-        if (is_new) {
-          out.values.emplace_back(text);
+  ForChunks<arrow::StringArray>(
+      column, [&](const arrow::StringArray& array, std::size_t first_row) {
+        for (std::int64_t i = 0; i < array.length(); ++i) {
+          std::int32_t code = -1;
+          if (array.IsValid(i)) {
+            const std::string_view text = array.GetView(i);
+            const auto [entry, is_new] =
+                code_of.try_emplace(text, static_cast<std::int32_t>(out.values.size()));
+            if (is_new) {
+              out.values.emplace_back(text);
+            }
+            code = entry->second;
+          }
+          out.codes[first_row + static_cast<std::size_t>(i)] = code;
         }
-        code = entry->second;
-      }
-      out.codes[first_row + static_cast<std::size_t>(i)] = code;
-    }
-  });
+      });
   return out;
 }
 
@@ -107,21 +111,30 @@ std::string_view ColumnTypeName(ColumnType type) {
 }
 
 Error UnknownColumn(std::string_view column, std::span<const std::string> existing) {
-  return base::InvalidArgument("unknown column \"" + std::string(column) + "\"" +
-                               (existing.empty() ? "; the table has no columns" : base::DidYouMean(column, existing)));
+  return base::InvalidArgument(
+      "unknown column \"" + std::string(column) + "\"" +
+      (existing.empty() ? "; the table has no columns" : base::DidYouMean(column, existing)));
 }
 
-Table::Table() : table_(arrow::Table::Make(arrow::schema(arrow::FieldVector{}), arrow::ChunkedArrayVector{}, 0)) {}
+Table::Table()
+    : table_(
+          arrow::Table::Make(arrow::schema(arrow::FieldVector{}), arrow::ChunkedArrayVector{}, 0)) {
+}
 
 Result<Table> Table::FromArrow(std::shared_ptr<arrow::Table> table) {
-  MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Table> normalized,
-                        internal::Guarded("converting", "a table", [&] { return internal::Normalize(table); }));
+  MILL_ASSIGN_OR_RETURN(
+      std::shared_ptr<arrow::Table> normalized,
+      internal::Guarded("converting", "a table", [&] { return internal::Normalize(table); }));
   return Table(std::move(normalized));
 }
 
-std::int64_t Table::rows() const { return table_->num_rows(); }
+std::int64_t Table::rows() const {
+  return table_->num_rows();
+}
 
-std::vector<std::string> Table::names() const { return table_->ColumnNames(); }
+std::vector<std::string> Table::names() const {
+  return table_->ColumnNames();
+}
 
 std::vector<ColumnInfo> Table::columns() const {
   std::vector<ColumnInfo> out;
@@ -146,7 +159,8 @@ Result<int> Table::IndexOf(std::string_view name) const {
 Error Table::WrongType(std::string_view name, std::string_view wanted) const {
   const Result<ColumnType> type = TypeOf(name);
   return base::InvalidArgument("column \"" + std::string(name) + "\" holds " +
-                               std::string(ColumnTypeName(type.value())) + " values; wanted " + std::string(wanted))
+                               std::string(ColumnTypeName(type.value())) + " values; wanted " +
+                               std::string(wanted))
       .Hint("convert it by SQL (CAST) in the table that makes it");
 }
 
@@ -226,10 +240,13 @@ Result<Table> Table::Take(std::span<const std::int64_t> row_indices) const {
     MILL_RETURN_IF_ERROR(internal::StartCompute());
     const auto n = static_cast<std::int64_t>(row_indices.size());
     auto indices = std::make_shared<arrow::Int64Array>(
-        n, std::make_shared<arrow::Buffer>(reinterpret_cast<const std::uint8_t*>(row_indices.data()),
-                                           n * static_cast<std::int64_t>(sizeof(std::int64_t))));
-    // One chunk per column first: Arrow's kernel looks every index up in the list of chunks otherwise.
-    MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Table> flat, Check(table_->CombineChunks(), "copying", "a table"));
+        n,
+        std::make_shared<arrow::Buffer>(reinterpret_cast<const std::uint8_t*>(row_indices.data()),
+                                        n * static_cast<std::int64_t>(sizeof(std::int64_t))));
+    // One chunk per column first: Arrow's kernel looks every index up in the list of chunks
+    // otherwise.
+    MILL_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Table> flat,
+                          Check(table_->CombineChunks(), "copying", "a table"));
     MILL_ASSIGN_OR_RETURN(arrow::Datum taken,
                           Check(arrow::compute::Take(arrow::Datum(flat), arrow::Datum(indices),
                                                      arrow::compute::TakeOptions::NoBoundsCheck()),
@@ -247,8 +264,8 @@ Result<Table> Table::Concatenate(std::span<const Table> tables) {
   for (std::size_t i = 0; i < tables.size(); ++i) {
     if (tables[i].table_->num_columns() != tables[0].table_->num_columns()) {
       return base::InvalidArgument("table " + std::to_string(i + 1) + " has " +
-                                   std::to_string(tables[i].table_->num_columns()) + " columns; the first has " +
-                                   std::to_string(names.size()));
+                                   std::to_string(tables[i].table_->num_columns()) +
+                                   " columns; the first has " + std::to_string(names.size()));
     }
     MILL_ASSIGN_OR_RETURN(const Table ordered, tables[i].Select(names));
     for (int c = 0; c < ordered.table_->num_columns(); ++c) {
@@ -256,8 +273,9 @@ Result<Table> Table::Concatenate(std::span<const Table> tables) {
       const ColumnType type = TypeOfField(*ordered.table_->field(c));
       if (first != type) {
         return base::InvalidArgument("column \"" + ordered.table_->field(c)->name() + "\" holds " +
-                                     std::string(ColumnTypeName(type)) + " values in table " + std::to_string(i + 1) +
-                                     " but " + std::string(ColumnTypeName(first)) + " values in the first");
+                                     std::string(ColumnTypeName(type)) + " values in table " +
+                                     std::to_string(i + 1) + " but " +
+                                     std::string(ColumnTypeName(first)) + " values in the first");
       }
     }
     parts.push_back(ordered.table_);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table: named columns of equal length in memory, immutable and cheap to copy; Arrow inside, five column types outside.
+// Table: named columns of equal length in memory, immutable and cheap to copy; Arrow inside, five
+// column types outside.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +22,9 @@ class Table;
 
 namespace millrace::data {
 
-/// What a column holds. Every other type is converted when a table is made: smaller integers to kInt64, float and decimal to
-/// kDouble, date to kTimestamp at midnight UTC, timestamps of any unit and zone to UTC microseconds, large and dictionary
-/// strings to kString.
+/// What a column holds. Every other type is converted when a table is made: smaller integers to
+/// kInt64, float and decimal to kDouble, date to kTimestamp at midnight UTC, timestamps of any unit
+/// and zone to UTC microseconds, large and dictionary strings to kString.
 enum class ColumnType { kBool, kInt64, kDouble, kString, kTimestamp };
 
 /// "bool", "int64", "double", "string" or "timestamp".
@@ -45,7 +46,8 @@ struct Int64Column {
   bool IsNull(std::size_t i) const { return !is_null.empty() && is_null[i] != 0; }
 };
 
-/// Texts as codes into their distinct values, numbered in the order of first appearance; code -1 is null.
+/// Texts as codes into their distinct values, numbered in the order of first appearance; code -1 is
+/// null.
 struct StringColumn {
   std::vector<std::int32_t> codes;
   std::vector<std::string> values;
@@ -58,7 +60,8 @@ class Table {
   Table();
 
   /// Takes an Arrow table and converts its columns to the five types.
-  ///   - kInvalidArgument names a column of a type that has no counterpart (lists, structs, binary), two columns of one name,
+  ///   - kInvalidArgument names a column of a type that has no counterpart (lists, structs,
+  ///   binary), two columns of one name,
   ///     or a uint64 value that does not fit into int64.
   static Result<Table> FromArrow(std::shared_ptr<arrow::Table> table);
 
@@ -68,7 +71,8 @@ class Table {
   std::vector<ColumnInfo> columns() const;
   bool Has(std::string_view name) const;
 
-  /// All readers of one column: kInvalidArgument names an unknown column with the nearest name, or a column of another type.
+  /// All readers of one column: kInvalidArgument names an unknown column with the nearest name, or
+  /// a column of another type.
   Result<ColumnType> TypeOf(std::string_view name) const;
   /// bool, int64 and double columns; null and NaN are NaN; bool is 0 or 1.
   Result<std::vector<double>> Doubles(std::string_view name) const;
@@ -85,11 +89,12 @@ class Table {
   Table Slice(std::int64_t offset, std::int64_t n) const;
   /// The rows in the given order; indices lie in [0, rows()).
   Result<Table> Take(std::span<const std::int64_t> row_indices) const;
-  /// The rows of `tables` one after another; names and types must agree, the order of columns is that of the first.
+  /// The rows of `tables` one after another; names and types must agree, the order of columns is
+  /// that of the first.
   static Result<Table> Concatenate(std::span<const Table> tables);
 
-  /// Hash over names, types, values and nulls in order; independent of chunks, of dictionary or file encoding, and of the bytes
-  /// behind nulls. All NaN are equal and differ from null.
+  /// Hash over names, types, values and nulls in order; independent of chunks, of dictionary or
+  /// file encoding, and of the bytes behind nulls. All NaN are equal and differ from null.
   ContentHash Hash() const;
 
  private:
@@ -100,7 +105,8 @@ class Table {
   std::shared_ptr<arrow::Table> table_;
 };
 
-/// Makes a Table column by column. Mistakes (lengths that differ, a name given twice) are told by Finish.
+/// Makes a Table column by column. Mistakes (lengths that differ, a name given twice) are told by
+/// Finish.
 class TableBuilder {
  public:
   TableBuilder();
@@ -135,7 +141,8 @@ class TableBuilder {
   std::unique_ptr<Impl> impl_;
 };
 
-/// An error about an unknown column: names it, the nearest existing name, and all names (the first 20).
+/// An error about an unknown column: names it, the nearest existing name, and all names (the first
+/// 20).
 Error UnknownColumn(std::string_view column, std::span<const std::string> existing);
 
 }  // namespace millrace::data

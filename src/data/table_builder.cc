@@ -16,7 +16,8 @@ namespace millrace::data {
 namespace {
 
 // One bit per value, set where it is present; null where no value is missing.
-std::shared_ptr<arrow::Buffer> ValidityBits(const std::vector<std::uint8_t>& is_null, std::int64_t* null_count) {
+std::shared_ptr<arrow::Buffer> ValidityBits(const std::vector<std::uint8_t>& is_null,
+                                            std::int64_t* null_count) {
   *null_count = 0;
   std::vector<std::uint8_t> bits((is_null.size() + 7) / 8);
   for (std::size_t i = 0; i < is_null.size(); ++i) {
@@ -42,12 +43,14 @@ struct TableBuilder::Impl {
     }
   }
 
-  bool CheckNulls(const std::string& name, std::size_t n, const std::vector<std::uint8_t>& is_null) {
+  bool CheckNulls(const std::string& name, std::size_t n,
+                  const std::vector<std::uint8_t>& is_null) {
     if (is_null.empty() || is_null.size() == n) {
       return true;
     }
     Fail(base::InvalidArgument("column \"" + name + "\" has " + std::to_string(n) + " values but " +
-                               std::to_string(is_null.size()) + " null marks; wanted as many or none"));
+                               std::to_string(is_null.size()) +
+                               " null marks; wanted as many or none"));
     return false;
   }
 
@@ -57,7 +60,8 @@ struct TableBuilder::Impl {
   }
 
   template <typename T>
-  void AddNumbers(std::string name, ColumnType type, std::vector<T> values, const std::vector<std::uint8_t>& is_null) {
+  void AddNumbers(std::string name, ColumnType type, std::vector<T> values,
+                  const std::vector<std::uint8_t>& is_null) {
     if (!CheckNulls(name, values.size(), is_null)) {
       return;
     }
@@ -66,7 +70,8 @@ struct TableBuilder::Impl {
     const auto n = static_cast<std::int64_t>(values.size());
     Add(std::move(name), type,
         arrow::ArrayData::Make(internal::ArrowType(type), n,
-                               {std::move(validity), arrow::Buffer::FromVector(std::move(values))}, null_count));
+                               {std::move(validity), arrow::Buffer::FromVector(std::move(values))},
+                               null_count));
   }
 
   // `text_of(i)` is the text of row i, nullopt for null.
@@ -90,7 +95,8 @@ struct TableBuilder::Impl {
   }
 };
 
-TableBuilder::TableBuilder() : impl_(std::make_unique<Impl>()) {}
+TableBuilder::TableBuilder() : impl_(std::make_unique<Impl>()) {
+}
 TableBuilder::~TableBuilder() = default;
 TableBuilder::TableBuilder(TableBuilder&&) noexcept = default;
 TableBuilder& TableBuilder::operator=(TableBuilder&&) noexcept = default;
@@ -130,30 +136,33 @@ TableBuilder& TableBuilder::AddTimestamps(std::string name, Int64Column column) 
 TableBuilder& TableBuilder::AddStrings(std::string name, const StringColumn& column) {
   for (const std::int32_t code : column.codes) {
     if (code < -1 || code >= static_cast<std::int32_t>(column.values.size())) {
-      impl_->Fail(base::InvalidArgument("column \"" + name + "\" has the code " + std::to_string(code) + " but " +
+      impl_->Fail(base::InvalidArgument("column \"" + name + "\" has the code " +
+                                        std::to_string(code) + " but " +
                                         std::to_string(column.values.size()) + " texts"));
       return *this;
     }
   }
-  impl_->AddTexts(std::move(name), column.codes.size(), [&](std::size_t i) -> std::optional<std::string_view> {
-    const std::int32_t code = column.codes[i];
-    if (code < 0) {
-      return std::nullopt;
-    }
-    return column.values[static_cast<std::size_t>(code)];
-  });
+  impl_->AddTexts(std::move(name), column.codes.size(),
+                  [&](std::size_t i) -> std::optional<std::string_view> {
+                    const std::int32_t code = column.codes[i];
+                    if (code < 0) {
+                      return std::nullopt;
+                    }
+                    return column.values[static_cast<std::size_t>(code)];
+                  });
   return *this;
 }
 
 TableBuilder& TableBuilder::AddStrings(std::string name, const std::vector<std::string>& values,
                                        const std::vector<std::uint8_t>& is_null) {
   if (impl_->CheckNulls(name, values.size(), is_null)) {
-    impl_->AddTexts(std::move(name), values.size(), [&](std::size_t i) -> std::optional<std::string_view> {
-      if (!is_null.empty() && is_null[i] != 0) {
-        return std::nullopt;
-      }
-      return values[i];
-    });
+    impl_->AddTexts(std::move(name), values.size(),
+                    [&](std::size_t i) -> std::optional<std::string_view> {
+                      if (!is_null.empty() && is_null[i] != 0) {
+                        return std::nullopt;
+                      }
+                      return values[i];
+                    });
   }
   return *this;
 }
@@ -172,8 +181,9 @@ TableBuilder& TableBuilder::AddBools(std::string name, const std::vector<std::ui
     }
   }
   impl_->Add(std::move(name), ColumnType::kBool,
-             arrow::ArrayData::Make(arrow::boolean(), static_cast<std::int64_t>(values.size()),
-                                    {std::move(validity), arrow::Buffer::FromVector(std::move(bits))}, null_count));
+             arrow::ArrayData::Make(
+                 arrow::boolean(), static_cast<std::int64_t>(values.size()),
+                 {std::move(validity), arrow::Buffer::FromVector(std::move(bits))}, null_count));
   return *this;
 }
 
@@ -195,10 +205,10 @@ Result<Table> TableBuilder::Finish() {
   }
   for (std::size_t i = 1; i < impl->columns.size(); ++i) {
     if (impl->columns[i]->length() != impl->columns[0]->length()) {
-      return base::InvalidArgument("column \"" + impl->fields[i]->name() + "\" has " +
-                                   std::to_string(impl->columns[i]->length()) + " rows but \"" +
-                                   impl->fields[0]->name() + "\" has " +
-                                   std::to_string(impl->columns[0]->length()) + "; wanted equal lengths");
+      return base::InvalidArgument(
+          "column \"" + impl->fields[i]->name() + "\" has " +
+          std::to_string(impl->columns[i]->length()) + " rows but \"" + impl->fields[0]->name() +
+          "\" has " + std::to_string(impl->columns[0]->length()) + "; wanted equal lengths");
     }
   }
   const std::int64_t rows = impl->columns.empty() ? 0 : impl->columns[0]->length();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table::Hash: a hash of what a table says, whatever its chunks, bitmaps and offsets look like in memory.
+// Table::Hash: a hash of what a table says, whatever its chunks, bitmaps and offsets look like in
+// memory.
 #include <array>
 #include <bit>
 #include <cmath>
@@ -62,15 +63,18 @@ void HashNulls(const arrow::ChunkedArray& column, base::Hasher& hasher) {
   writer.Flush();
 }
 
-// `canonical` maps equal values to equal bits; bytes behind nulls are whatever was there, so they count as zero.
+// `canonical` maps equal values to equal bits; bytes behind nulls are whatever was there, so they
+// count as zero.
 template <typename Array, typename Value, typename Canonical>
-void HashValues(const arrow::ChunkedArray& column, base::Hasher& hasher, const Canonical& canonical) {
+void HashValues(const arrow::ChunkedArray& column, base::Hasher& hasher,
+                const Canonical& canonical) {
   BlockWriter writer(hasher);
   for (const std::shared_ptr<arrow::Array>& chunk : column.chunks()) {
     const auto& array = static_cast<const Array&>(*chunk);
     const bool has_nulls = array.null_count() > 0;
     for (std::int64_t i = 0; i < array.length(); ++i) {
-      writer.Put(has_nulls && array.IsNull(i) ? Value{} : static_cast<Value>(canonical(array.Value(i))));
+      writer.Put(has_nulls && array.IsNull(i) ? Value{}
+                                              : static_cast<Value>(canonical(array.Value(i))));
     }
   }
   writer.Flush();
@@ -101,20 +105,24 @@ ContentHash Table::Hash() const {
     HashNulls(column, hasher);
     switch (type) {
       case ColumnType::kBool:
-        HashValues<arrow::BooleanArray, std::uint8_t>(column, hasher, [](bool v) { return v ? 1 : 0; });
+        HashValues<arrow::BooleanArray, std::uint8_t>(column, hasher,
+                                                      [](bool v) { return v ? 1 : 0; });
         break;
       case ColumnType::kInt64:
-        HashValues<arrow::Int64Array, std::int64_t>(column, hasher, [](std::int64_t v) { return v; });
+        HashValues<arrow::Int64Array, std::int64_t>(column, hasher,
+                                                    [](std::int64_t v) { return v; });
         break;
       case ColumnType::kDouble:
-        HashValues<arrow::DoubleArray, double>(
-            column, hasher, [](double v) { return std::isnan(v) ? std::numeric_limits<double>::quiet_NaN() : v; });
+        HashValues<arrow::DoubleArray, double>(column, hasher, [](double v) {
+          return std::isnan(v) ? std::numeric_limits<double>::quiet_NaN() : v;
+        });
         break;
       case ColumnType::kString:
         HashStrings(column, hasher);
         break;
       case ColumnType::kTimestamp:
-        HashValues<arrow::TimestampArray, std::int64_t>(column, hasher, [](std::int64_t v) { return v; });
+        HashValues<arrow::TimestampArray, std::int64_t>(column, hasher,
+                                                        [](std::int64_t v) { return v; });
         break;
     }
   }

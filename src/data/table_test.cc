@@ -32,7 +32,8 @@ Table Small() {
 
 // A table of one Arrow column built from JSON-like C++ values by `builder`.
 template <typename Builder, typename Value>
-std::shared_ptr<arrow::Table> OneColumn(std::shared_ptr<arrow::DataType> type, std::vector<Value> values) {
+std::shared_ptr<arrow::Table> OneColumn(std::shared_ptr<arrow::DataType> type,
+                                        std::vector<Value> values) {
   Builder builder(type, arrow::default_memory_pool());
   for (const Value& value : values) {
     EXPECT_TRUE(builder.Append(value).ok());
@@ -84,36 +85,47 @@ TEST(Table, WrongTypeNamesBoth) {
 
 TEST(Table, SmallerTypesAreConverted) {
   EXPECT_THAT(Table::FromArrow(OneColumn<arrow::Int8Builder, std::int8_t>(arrow::int8(), {-3}))
-                  .value().Int64s("x").value().values,
+                  .value()
+                  .Int64s("x")
+                  .value()
+                  .values,
               ElementsAre(-3, 0));
   EXPECT_EQ(Table::FromArrow(OneColumn<arrow::FloatBuilder, float>(arrow::float32(), {0.5F}))
-                .value().Doubles("x").value()[0],
+                .value()
+                .Doubles("x")
+                .value()[0],
             0.5);
-  const Table date = Table::FromArrow(OneColumn<arrow::Date32Builder, std::int32_t>(arrow::date32(), {2})).value();
+  const Table date =
+      Table::FromArrow(OneColumn<arrow::Date32Builder, std::int32_t>(arrow::date32(), {2})).value();
   EXPECT_EQ(date.Timestamps("x").value().values[0], 2 * 86'400'000'000);
   const auto decimal = arrow::decimal128(10, 2);
-  EXPECT_EQ(Table::FromArrow(OneColumn<arrow::Decimal128Builder, arrow::Decimal128>(decimal, {arrow::Decimal128(1234)}))
-                .value().Doubles("x").value()[0],
+  EXPECT_EQ(Table::FromArrow(OneColumn<arrow::Decimal128Builder, arrow::Decimal128>(
+                                 decimal, {arrow::Decimal128(1234)}))
+                .value()
+                .Doubles("x")
+                .value()[0],
             12.34);
 }
 
 TEST(Table, ZonedTimestampsBecomeUtcMicroseconds) {
   const auto zoned = arrow::timestamp(arrow::TimeUnit::SECOND, "Europe/Berlin");
   const Table table =
-      Table::FromArrow(OneColumn<arrow::TimestampBuilder, std::int64_t>(zoned, {1'293'836'400})).value();
+      Table::FromArrow(OneColumn<arrow::TimestampBuilder, std::int64_t>(zoned, {1'293'836'400}))
+          .value();
   EXPECT_EQ(table.Timestamps("x").value().values[0], 1'293'836'400'000'000);
 }
 
 TEST(Table, UnsignedBeyondInt64IsRefusedNotWrapped) {
-  const auto result = Table::FromArrow(
-      OneColumn<arrow::UInt64Builder, std::uint64_t>(arrow::uint64(), {std::numeric_limits<std::uint64_t>::max()}));
+  const auto result = Table::FromArrow(OneColumn<arrow::UInt64Builder, std::uint64_t>(
+      arrow::uint64(), {std::numeric_limits<std::uint64_t>::max()}));
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.error().message(), HasSubstr("\"x\""));
 }
 
 TEST(Table, TypesWithoutCounterpartAreRefusedByName) {
   const auto list = arrow::list(arrow::int64());
-  const auto table = arrow::Table::MakeEmpty(arrow::schema({arrow::field("basket", list)})).ValueOrDie();
+  const auto table =
+      arrow::Table::MakeEmpty(arrow::schema({arrow::field("basket", list)})).ValueOrDie();
   const auto result = Table::FromArrow(table);
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.error().message(), HasSubstr("\"basket\""));
@@ -149,7 +161,8 @@ TEST(Table, ConcatenateMatchesColumnsByName) {
   const Table all = Table::Concatenate(both).value();
   EXPECT_THAT(all.Int64s("x").value().values, ElementsAre(1, 3));
   EXPECT_THAT(all.Doubles("y").value(), ElementsAre(2, 4));
-  const std::vector<Table> wrong = {a, TableBuilder().AddInt64s("x", {1}).AddInt64s("y", {2}).Finish().value()};
+  const std::vector<Table> wrong = {
+      a, TableBuilder().AddInt64s("x", {1}).AddInt64s("y", {2}).Finish().value()};
   EXPECT_THAT(Table::Concatenate(wrong).error().message(), HasSubstr("\"y\" holds int64 values"));
 }
 
@@ -173,12 +186,15 @@ TEST(TableHash, TellsValuesNullsNamesTypesAndOrderApart) {
   EXPECT_NE(hash_of(type.AddTimestamps("a", {0, 1})), original);
   TableBuilder ab;
   TableBuilder ba;
-  EXPECT_NE(hash_of(ab.AddInt64s("a", {1}).AddInt64s("b", {1})), hash_of(ba.AddInt64s("b", {1}).AddInt64s("a", {1})));
+  EXPECT_NE(hash_of(ab.AddInt64s("a", {1}).AddInt64s("b", {1})),
+            hash_of(ba.AddInt64s("b", {1}).AddInt64s("a", {1})));
 }
 
 TEST(TableHash, TextsDoNotRunIntoEachOther) {
-  const Table a = TableBuilder().AddStrings("s", std::vector<std::string>{"ab", "c"}).Finish().value();
-  const Table b = TableBuilder().AddStrings("s", std::vector<std::string>{"a", "bc"}).Finish().value();
+  const Table a =
+      TableBuilder().AddStrings("s", std::vector<std::string>{"ab", "c"}).Finish().value();
+  const Table b =
+      TableBuilder().AddStrings("s", std::vector<std::string>{"a", "bc"}).Finish().value();
   EXPECT_NE(a.Hash(), b.Hash());
 }
 

@@ -28,8 +28,9 @@ Result<double> ReadBound(const std::string& text, const char* name, ColumnType t
   if (type == ColumnType::kTimestamp) {
     auto instant = base::ParseTimestamp(text);
     if (!instant.ok()) {
-      return base::InvalidArgument(std::string(name) + " is \"" + text + "\"; the column holds timestamps, wanted a "
-                                                                         "date or instant such as 2010-06-01");
+      return base::InvalidArgument(std::string(name) + " is \"" + text +
+                                   "\"; the column holds timestamps, wanted a "
+                                   "date or instant such as 2010-06-01");
     }
     return static_cast<double>(instant.value().micros);
   }
@@ -45,11 +46,13 @@ std::optional<std::uint64_t> ReadMember(const std::string& text, ColumnType type
     if (text == "true" || text == "True" || text == "1") {
       return 1;
     }
-    return text == "false" || text == "False" || text == "0" ? std::optional<std::uint64_t>(0) : std::nullopt;
+    return text == "false" || text == "False" || text == "0" ? std::optional<std::uint64_t>(0)
+                                                             : std::nullopt;
   }
   if (type == ColumnType::kTimestamp) {
     const auto instant = base::ParseTimestamp(text);
-    return instant.ok() ? std::optional(static_cast<std::uint64_t>(instant.value().micros)) : std::nullopt;
+    return instant.ok() ? std::optional(static_cast<std::uint64_t>(instant.value().micros))
+                        : std::nullopt;
   }
   if (type == ColumnType::kInt64) {
     std::int64_t value = 0;
@@ -81,7 +84,8 @@ Result<NumberRange> ReadRange(const Expectation& expectation, ColumnType type) {
     MILL_ASSIGN_OR_RETURN(range.max, ReadBound(expectation.max->text, "max", type));
   }
   if (range.min && range.max && *range.min > *range.max) {
-    return base::InvalidArgument("min " + expectation.min->text + " is above max " + expectation.max->text);
+    return base::InvalidArgument("min " + expectation.min->text + " is above max " +
+                                 expectation.max->text);
   }
   return range;
 }
@@ -96,7 +100,8 @@ Result<std::shared_ptr<const ValueSet>> ReadSet(const Expectation& expectation, 
     const std::optional<std::uint64_t> bits = ReadMember(member.text, type);
     if (!bits.has_value()) {
       return base::InvalidArgument("value_set has \"" + member.text + "\"; the column holds " +
-                                   std::string(data::ColumnTypeName(type)) + " values, which cannot equal it");
+                                   std::string(data::ColumnTypeName(type)) +
+                                   " values, which cannot equal it");
     }
     set->bits.push_back(*bits);
   }
@@ -112,7 +117,8 @@ std::string RangeInWords(const Expectation& e) {
     out = (e.strict_min ? "above " : "at least ") + e.min->text;
   }
   if (e.max) {
-    out += (out.empty() ? "" : ", ") + std::string(e.strict_max ? "below " : "at most ") + e.max->text;
+    out +=
+        (out.empty() ? "" : ", ") + std::string(e.strict_max ? "below " : "at most ") + e.max->text;
   }
   return out;
 }
@@ -130,7 +136,9 @@ std::string SetInWords(const Expectation& e) {
 
 std::string MostlyInWords(double mostly) {
   // Rounded to ten digits: 100 * 0.999 is 99.90000000000001 otherwise.
-  return mostly == 1 ? "" : " for at least " + base::FormatDouble(std::round(mostly * 1e12) / 1e10) + "% of values";
+  return mostly == 1 ? ""
+                     : " for at least " + base::FormatDouble(std::round(mostly * 1e12) / 1e10) +
+                           "% of values";
 }
 
 }  // namespace millrace::quality::internal

@@ -32,7 +32,8 @@ const char* MetricName(Metric metric) {
   return "";
 }
 
-// Numbers of a column. Mean and sum of squared deviations merge by Chan, Golub and LeVeque 1979, equation 2.1.
+// Numbers of a column. Mean and sum of squared deviations merge by Chan, Golub and LeVeque 1979,
+// equation 2.1.
 class MetricAccumulator final : public Accumulator {
  public:
   MetricAccumulator(std::size_t column, Metric metric, RangeTest range)
@@ -87,7 +88,8 @@ class MetricAccumulator final : public Accumulator {
     result.observed_value = value;
     result.observed = std::string(MetricName(metric_)) + " ";
     if (type_ == data::ColumnType::kTimestamp) {
-      result.observed += ShowBits(type_, static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));
+      result.observed +=
+          ShowBits(type_, static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));
     } else {
       result.observed += base::FormatDouble(value);
     }
@@ -224,16 +226,19 @@ class Duplicates {
       return;
     }
     counts_.unexpected += seen.count;
-    const auto place = std::lower_bound(found_.begin(), found_.end(), seen.first_row,
-                                        [](const Found& f, std::int64_t row) { return f.row < row; });
+    const auto place =
+        std::lower_bound(found_.begin(), found_.end(), seen.first_row,
+                         [](const Found& f, std::int64_t row) { return f.row < row; });
     if (place - found_.begin() < static_cast<std::ptrdiff_t>(kMaxExamples)) {
-      found_.insert(place, {seen.first_row, show() + " (" + std::to_string(seen.count) + " times)"});
+      found_.insert(place,
+                    {seen.first_row, show() + " (" + std::to_string(seen.count) + " times)"});
       if (found_.size() > kMaxExamples) {
         found_.pop_back();
       }
     }
   }
-  void Judge(std::int64_t elements, std::int64_t missing, double mostly, ExpectationResult& result) {
+  void Judge(std::int64_t elements, std::int64_t missing, double mostly,
+             ExpectationResult& result) {
     counts_.elements = elements;
     counts_.missing = missing;
     for (const Found& found : found_) {
@@ -256,7 +261,9 @@ class UniqueAccumulator final : public Accumulator {
   UniqueAccumulator(std::size_t column, double mostly) : column_(column), mostly_(mostly) {}
 
   void Add(const Block& block) override { counts_.Add(block.columns[column_]); }
-  void Merge(Accumulator& next) override { counts_.Merge(static_cast<UniqueAccumulator&>(next).counts_); }
+  void Merge(Accumulator& next) override {
+    counts_.Merge(static_cast<UniqueAccumulator&>(next).counts_);
+  }
   void Finish(ExpectationResult& result) override {
     Duplicates duplicates;
     counts_.bits().ForEach([&](std::uint64_t bits, const Seen& seen) {
@@ -338,18 +345,22 @@ class CompoundAccumulator final : public Accumulator {
 
 class DistinctAccumulator final : public Accumulator {
  public:
-  DistinctAccumulator(std::size_t column, DistinctRule rule, RangeTest range, std::shared_ptr<const ValueSet> wanted)
+  DistinctAccumulator(std::size_t column, DistinctRule rule, RangeTest range,
+                      std::shared_ptr<const ValueSet> wanted)
       : column_(column), rule_(rule), range_(std::move(range)), wanted_(std::move(wanted)) {}
 
   void Add(const Block& block) override { counts_.Add(block.columns[column_]); }
-  void Merge(Accumulator& next) override { counts_.Merge(static_cast<DistinctAccumulator&>(next).counts_); }
+  void Merge(Accumulator& next) override {
+    counts_.Merge(static_cast<DistinctAccumulator&>(next).counts_);
+  }
   void Finish(ExpectationResult& result) override {
     result.element_count = counts_.elements();
     result.missing_count = counts_.missing();
     const auto distinct = static_cast<double>(counts_.distinct());
     if (rule_ == DistinctRule::kCount) {
       result.observed_value = distinct;
-      result.observed = base::FormatCount(static_cast<std::int64_t>(counts_.distinct())) + " distinct values";
+      result.observed =
+          base::FormatCount(static_cast<std::int64_t>(counts_.distinct())) + " distinct values";
       result.success = range_(distinct);
     } else if (rule_ == DistinctRule::kProportion) {
       const std::int64_t present = counts_.elements() - counts_.missing();
@@ -388,7 +399,8 @@ class DistinctAccumulator final : public Accumulator {
     const bool may_lack = rule_ == DistinctRule::kInSet;
     const bool may_exceed = rule_ == DistinctRule::kContainSet;
     result.success = (may_lack || lacking.empty()) && (may_exceed || extra.empty());
-    result.observed = base::FormatCount(static_cast<std::int64_t>(counts_.distinct())) + " distinct values";
+    result.observed =
+        base::FormatCount(static_cast<std::int64_t>(counts_.distinct())) + " distinct values";
     if (!may_exceed && !extra.empty()) {
       result.observed += "; not in the set: " + List(extra);
     }
@@ -421,7 +433,8 @@ std::unique_ptr<Accumulator> MakeMetric(std::size_t column, Metric metric, Range
   return std::make_unique<MetricAccumulator>(column, metric, std::move(range));
 }
 
-std::unique_ptr<Accumulator> MakeUnique(std::vector<std::size_t> columns, IgnoreRows ignore, double mostly) {
+std::unique_ptr<Accumulator> MakeUnique(std::vector<std::size_t> columns, IgnoreRows ignore,
+                                        double mostly) {
   if (columns.size() == 1) {
     return std::make_unique<UniqueAccumulator>(columns[0], mostly);
   }

@@ -11,7 +11,9 @@
 
 namespace millrace::quality::internal {
 
-std::uint64_t DoubleBits(double value) { return std::bit_cast<std::uint64_t>(value == 0 ? 0.0 : value); }
+std::uint64_t DoubleBits(double value) {
+  return std::bit_cast<std::uint64_t>(value == 0 ? 0.0 : value);
+}
 
 std::string ShowText(const std::string& text) {
   static constexpr std::size_t kShown = 40;
@@ -41,7 +43,8 @@ std::string ShowBits(data::ColumnType type, std::uint64_t bits) {
 }
 
 std::uint64_t ColumnBlock::Bits(std::size_t i) const {
-  return type == data::ColumnType::kDouble ? DoubleBits(numbers[i]) : static_cast<std::uint64_t>(integers[i]);
+  return type == data::ColumnType::kDouble ? DoubleBits(numbers[i])
+                                           : static_cast<std::uint64_t>(integers[i]);
 }
 
 std::string ColumnBlock::Show(std::size_t i) const {
@@ -51,7 +54,8 @@ std::string ColumnBlock::Show(std::size_t i) const {
   return is_text() ? ShowText(Text(i)) : ShowBits(type, Bits(i));
 }
 
-Result<ColumnBlock> ReadColumnBlock(const data::Table& slice, const std::string& column, std::int64_t first_row) {
+Result<ColumnBlock> ReadColumnBlock(const data::Table& slice, const std::string& column,
+                                    std::int64_t first_row) {
   ColumnBlock block;
   block.first_row = first_row;
   block.rows = static_cast<std::size_t>(slice.rows());

@@ -29,8 +29,8 @@ struct Job {
 using CompileKind = std::function<Result<Make>(Job&)>;
 
 Error TypeProblem(const std::string& column, ColumnType type, const std::string& wanted) {
-  return base::InvalidArgument("column \"" + column + "\" holds " + std::string(ColumnTypeName(type)) +
-                               " values; wanted " + wanted);
+  return base::InvalidArgument("column \"" + column + "\" holds " +
+                               std::string(ColumnTypeName(type)) + " values; wanted " + wanted);
 }
 
 bool IsNumeric(ColumnType type) {
@@ -107,7 +107,8 @@ Result<Make> ColumnsMatchList(Job& job) {
 
 CompileKind TableCount(bool of_rows, bool exactly) {
   return [of_rows, exactly](Job& job) -> Result<Make> {
-    const std::int64_t n = of_rows ? job.n_rows : static_cast<std::int64_t>(job.columns.existing().size());
+    const std::int64_t n =
+        of_rows ? job.n_rows : static_cast<std::int64_t>(job.columns.existing().size());
     const std::string observed = base::FormatCount(n) + (of_rows ? " rows" : " columns");
     if (exactly) {
       job.result.wanted = base::FormatCount(*job.e.value);
@@ -122,27 +123,39 @@ CompileKind TableCount(bool of_rows, bool exactly) {
 Result<Make> OfType(Job& job) {
   // Our names and those that pandas, SQL and Arrow have for the same.
   static const std::map<std::string, ColumnType> kTypes = {
-      {"bool", ColumnType::kBool},          {"boolean", ColumnType::kBool},
-      {"int64", ColumnType::kInt64},        {"int", ColumnType::kInt64},
-      {"integer", ColumnType::kInt64},      {"bigint", ColumnType::kInt64},
-      {"double", ColumnType::kDouble},      {"float", ColumnType::kDouble},
-      {"float64", ColumnType::kDouble},     {"string", ColumnType::kString},
-      {"str", ColumnType::kString},         {"object", ColumnType::kString},
-      {"varchar", ColumnType::kString},     {"timestamp", ColumnType::kTimestamp},
-      {"datetime", ColumnType::kTimestamp}, {"datetime64", ColumnType::kTimestamp},
-      {"datetime64[ns]", ColumnType::kTimestamp}, {"datetime64[us]", ColumnType::kTimestamp},
+      {"bool", ColumnType::kBool},
+      {"boolean", ColumnType::kBool},
+      {"int64", ColumnType::kInt64},
+      {"int", ColumnType::kInt64},
+      {"integer", ColumnType::kInt64},
+      {"bigint", ColumnType::kInt64},
+      {"double", ColumnType::kDouble},
+      {"float", ColumnType::kDouble},
+      {"float64", ColumnType::kDouble},
+      {"string", ColumnType::kString},
+      {"str", ColumnType::kString},
+      {"object", ColumnType::kString},
+      {"varchar", ColumnType::kString},
+      {"timestamp", ColumnType::kTimestamp},
+      {"datetime", ColumnType::kTimestamp},
+      {"datetime64", ColumnType::kTimestamp},
+      {"datetime64[ns]", ColumnType::kTimestamp},
+      {"datetime64[us]", ColumnType::kTimestamp},
   };
   job.result.wanted = "holds " + job.e.type + " values";
   MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
   std::string name = job.e.type;
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   const auto wanted = kTypes.find(name);
   if (wanted == kTypes.end()) {
-    return base::InvalidArgument("type \"" + job.e.type + "\" is unknown; known: bool, int64, double, string, timestamp");
+    return base::InvalidArgument("type \"" + job.e.type +
+                                 "\" is unknown; known: bool, int64, double, string, timestamp");
   }
   job.result.success = wanted->second == job.columns.TypeAt(place);
-  job.result.observed = "holds " + std::string(ColumnTypeName(job.columns.TypeAt(place))) + " values";
+  job.result.observed =
+      "holds " + std::string(ColumnTypeName(job.columns.TypeAt(place))) + " values";
   return Make();
 }
 
@@ -171,29 +184,37 @@ RowTest ByText(std::function<bool(const std::string&)> holds) {
 
 CompileKind Nulls(NullRule rule) {
   return [rule](Job& job) -> Result<Make> {
-    job.result.wanted = (rule == NullRule::kAreBad ? "not null" : "null") + MostlyInWords(job.e.mostly);
+    job.result.wanted =
+        (rule == NullRule::kAreBad ? "not null" : "null") + MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
-    return Make([place, rule, mostly = job.e.mostly] { return MakeRowTest(place, nullptr, rule, mostly); });
+    return Make(
+        [place, rule, mostly = job.e.mostly] { return MakeRowTest(place, nullptr, rule, mostly); });
   };
 }
 
 CompileKind InSet(bool wanted_inside) {
   return [wanted_inside](Job& job) -> Result<Make> {
-    job.result.wanted = (wanted_inside ? "in " : "not in ") + SetInWords(job.e) + MostlyInWords(job.e.mostly);
+    job.result.wanted =
+        (wanted_inside ? "in " : "not in ") + SetInWords(job.e) + MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
-    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<const ValueSet> set, ReadSet(job.e, job.columns.TypeAt(place)));
+    MILL_ASSIGN_OR_RETURN(const std::shared_ptr<const ValueSet> set,
+                          ReadSet(job.e, job.columns.TypeAt(place)));
     if (job.columns.TypeAt(place) == ColumnType::kString) {
-      const auto texts = std::make_shared<const std::unordered_set<std::string>>(set->texts.begin(), set->texts.end());
+      const auto texts = std::make_shared<const std::unordered_set<std::string>>(set->texts.begin(),
+                                                                                 set->texts.end());
       return RowTestOf(job, place, ByText([texts, wanted_inside](const std::string& text) {
                          return texts->contains(text) == wanted_inside;
                        }));
     }
-    const auto bits = std::make_shared<const std::unordered_set<std::uint64_t>>(set->bits.begin(), set->bits.end());
-    return RowTestOf(job, place, [bits, wanted_inside](const ColumnBlock& column, std::vector<std::uint8_t>& bad) {
-      for (std::size_t i = 0; i < column.rows; ++i) {
-        bad[i] = bits->contains(column.Bits(i)) == wanted_inside ? 0 : 1;
-      }
-    });
+    const auto bits = std::make_shared<const std::unordered_set<std::uint64_t>>(set->bits.begin(),
+                                                                                set->bits.end());
+    return RowTestOf(
+        job, place,
+        [bits, wanted_inside](const ColumnBlock& column, std::vector<std::uint8_t>& bad) {
+          for (std::size_t i = 0; i < column.rows; ++i) {
+            bad[i] = bits->contains(column.Bits(i)) == wanted_inside ? 0 : 1;
+          }
+        });
   };
 }
 
@@ -201,10 +222,11 @@ Result<Make> Between(Job& job) {
   job.result.wanted = RangeInWords(job.e) + MostlyInWords(job.e.mostly);
   MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
   if (job.columns.TypeAt(place) == ColumnType::kString) {
-    return RowTestOf(job, place, ByText([e = job.e](const std::string& text) {
-                       return (!e.min || (e.strict_min ? text > e.min->text : text >= e.min->text)) &&
-                              (!e.max || (e.strict_max ? text < e.max->text : text <= e.max->text));
-                     }));
+    return RowTestOf(
+        job, place, ByText([e = job.e](const std::string& text) {
+          return (!e.min || (e.strict_min ? text > e.min->text : text >= e.min->text)) &&
+                 (!e.max || (e.strict_max ? text < e.max->text : text <= e.max->text));
+        }));
   }
   MILL_ASSIGN_OR_RETURN(const NumberRange range, ReadRange(job.e, job.columns.TypeAt(place)));
   return RowTestOf(job, place, [range](const ColumnBlock& column, std::vector<std::uint8_t>& bad) {
@@ -224,7 +246,8 @@ Result<std::size_t> UseText(Job& job) {
 
 CompileKind MatchesRegex(bool wanted_found) {
   return [wanted_found](Job& job) -> Result<Make> {
-    job.result.wanted = (wanted_found ? "matches " : "does not match ") + job.e.regex + MostlyInWords(job.e.mostly);
+    job.result.wanted =
+        (wanted_found ? "matches " : "does not match ") + job.e.regex + MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, UseText(job));
     MILL_ASSIGN_OR_RETURN(const Regex regex, Regex::Compile(job.e.regex));
     return RowTestOf(job, place, ByText([regex, wanted_found](const std::string& text) {
@@ -252,15 +275,16 @@ CompileKind Lengths(bool exactly) {
     }
     job.result.wanted += MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, UseText(job));
-    return RowTestOf(job, place,
-                     ByText([range](const std::string& text) { return range.Contains(LengthOf(text)); }));
+    return RowTestOf(job, place, ByText([range](const std::string& text) {
+                       return range.Contains(LengthOf(text));
+                     }));
   };
 }
 
 CompileKind Ordered(bool is_increasing) {
   return [is_increasing](Job& job) -> Result<Make> {
-    job.result.wanted = std::string(job.e.strictly ? "strictly " : "") + (is_increasing ? "increasing" : "decreasing") +
-                        MostlyInWords(job.e.mostly);
+    job.result.wanted = std::string(job.e.strictly ? "strictly " : "") +
+                        (is_increasing ? "increasing" : "decreasing") + MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
     return Make([place, is_increasing, strictly = job.e.strictly, mostly = job.e.mostly] {
       return MakeOrder(place, is_increasing, strictly, mostly);
@@ -279,27 +303,32 @@ Result<Make> Unique(Job& job) {
     MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(name.value));
     places.push_back(place);
   }
-  const IgnoreRows ignore = job.e.ignore_row_if == "never"                  ? IgnoreRows::kNever
-                            : job.e.ignore_row_if == "any_value_is_missing" ? IgnoreRows::kAnyMissing
-                                                                            : IgnoreRows::kAllMissing;
-  return Make([places, ignore, mostly = job.e.mostly] { return MakeUnique(places, ignore, mostly); });
+  const IgnoreRows ignore = job.e.ignore_row_if == "never" ? IgnoreRows::kNever
+                            : job.e.ignore_row_if == "any_value_is_missing"
+                                ? IgnoreRows::kAnyMissing
+                                : IgnoreRows::kAllMissing;
+  return Make(
+      [places, ignore, mostly = job.e.mostly] { return MakeUnique(places, ignore, mostly); });
 }
 
 CompileKind Pair(bool only_equal) {
   return [only_equal](Job& job) -> Result<Make> {
-    job.result.wanted = std::string(only_equal ? "equal" : (job.e.or_equal ? "a at least b" : "a above b")) +
-                        MostlyInWords(job.e.mostly);
+    job.result.wanted =
+        std::string(only_equal ? "equal" : (job.e.or_equal ? "a at least b" : "a above b")) +
+        MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t a, job.columns.Use(job.e.column_a.value));
     MILL_ASSIGN_OR_RETURN(const std::size_t b, job.columns.Use(job.e.column_b.value));
     const ColumnType a_type = job.columns.TypeAt(a);
     const ColumnType b_type = job.columns.TypeAt(b);
     if (a_type != b_type && !(IsNumeric(a_type) && IsNumeric(b_type))) {
-      return TypeProblem(job.e.column_b.value, b_type,
-                         std::string(ColumnTypeName(a_type)) + ", as \"" + job.e.column_a.value + "\" holds");
+      return TypeProblem(
+          job.e.column_b.value, b_type,
+          std::string(ColumnTypeName(a_type)) + ", as \"" + job.e.column_a.value + "\" holds");
     }
-    const IgnoreRows ignore = job.e.ignore_row_if == "neither"                   ? IgnoreRows::kNever
-                              : job.e.ignore_row_if == "either_value_is_missing" ? IgnoreRows::kAnyMissing
-                                                                                 : IgnoreRows::kAllMissing;
+    const IgnoreRows ignore = job.e.ignore_row_if == "neither" ? IgnoreRows::kNever
+                              : job.e.ignore_row_if == "either_value_is_missing"
+                                  ? IgnoreRows::kAnyMissing
+                                  : IgnoreRows::kAllMissing;
     return Make([a, b, only_equal, ignore, or_equal = job.e.or_equal, mostly = job.e.mostly] {
       return MakePair(a, b, or_equal, only_equal, ignore, mostly);
     });
@@ -313,7 +342,8 @@ CompileKind OfMetric(Metric metric) {
     job.result.wanted = RangeInWords(job.e);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
     const ColumnType type = job.columns.TypeAt(place);
-    const bool is_order = metric == Metric::kMin || metric == Metric::kMax || metric == Metric::kMedian;
+    const bool is_order =
+        metric == Metric::kMin || metric == Metric::kMax || metric == Metric::kMedian;
     if (!IsNumeric(type) && !(is_order && type == ColumnType::kTimestamp)) {
       return TypeProblem(job.e.column.value, type, is_order ? "numbers or timestamps" : "numbers");
     }
@@ -328,7 +358,8 @@ CompileKind OfDistinct(DistinctRule rule) {
   return [rule](Job& job) -> Result<Make> {
     const bool is_figure = rule == DistinctRule::kCount || rule == DistinctRule::kProportion;
     static constexpr const char* kWords[] = {"", "", "in ", "contain ", "equal "};
-    job.result.wanted = is_figure ? RangeInWords(job.e) : kWords[static_cast<int>(rule)] + SetInWords(job.e);
+    job.result.wanted =
+        is_figure ? RangeInWords(job.e) : kWords[static_cast<int>(rule)] + SetInWords(job.e);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, job.columns.Use(job.e.column.value));
     NumberRange range;
     std::shared_ptr<const ValueSet> set;
@@ -338,7 +369,8 @@ CompileKind OfDistinct(DistinctRule rule) {
       MILL_ASSIGN_OR_RETURN(set, ReadSet(job.e, job.columns.TypeAt(place)));
     }
     return Make([place, rule, range, set] {
-      return MakeDistinct(place, rule, [range](double value) { return range.Contains(value); }, set);
+      return MakeDistinct(
+          place, rule, [range](double value) { return range.Contains(value); }, set);
     });
   };
 }

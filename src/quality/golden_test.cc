@@ -23,8 +23,10 @@ Json Golden() {
   return base::ParseJson(text.value(), "great_expectations.json").value();
 }
 
-// Columns as generate.py types them: texts in the table "texts" and in columns s, integers in i, numbers elsewhere.
-data::Table MakeTable(const std::string& name, const Json& columns, const std::vector<std::string>& order) {
+// Columns as generate.py types them: texts in the table "texts" and in columns s, integers in i,
+// numbers elsewhere.
+data::Table MakeTable(const std::string& name, const Json& columns,
+                      const std::vector<std::string>& order) {
   data::TableBuilder builder;
   for (const std::string& column : order) {
     std::vector<double> numbers;
@@ -34,7 +36,8 @@ data::Table MakeTable(const std::string& name, const Json& columns, const std::v
     const bool is_text = name == "texts" || column == "s";
     for (const Json& value : columns.at(column)) {
       is_null.push_back(value.is_null() ? 1 : 0);
-      numbers.push_back(value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN());
+      numbers.push_back(value.is_number() ? value.get<double>()
+                                          : std::numeric_limits<double>::quiet_NaN());
       integers.push_back(value.is_number_integer() ? value.get<std::int64_t>() : 0);
       texts.push_back(value.is_string() ? value.get<std::string>() : "");
     }
@@ -67,11 +70,15 @@ TEST(GreatExpectationsGolden, VerdictsCountsAndFiguresAgree) {
     ++n_cases;
     const std::string name = one.at("table");
     SCOPED_TRACE(one.dump());
-    const Json suite_json = {{"name", name}, {"expectations", {{{"type", one.at("type")}, {"kwargs", one.at("kwargs")}}}}};
+    const Json suite_json = {
+        {"name", name},
+        {"expectations", {{{"type", one.at("type")}, {"kwargs", one.at("kwargs")}}}}};
     const auto suite = ReadGreatExpectations(suite_json.dump(), "case.json");
     ASSERT_TRUE(suite.ok()) << suite.error().ToString();
     const ExpectationResult result =
-        Check(Context{}, suite.value(), TableOf(name, golden.at("tables").at(name))).value().results.at(0);
+        Check(Context{}, suite.value(), TableOf(name, golden.at("tables").at(name)))
+            .value()
+            .results.at(0);
     EXPECT_EQ(result.success, one.at("success").get<bool>()) << result.observed;
     // For sets of distinct values Great Expectations counts values there, not rows.
     const bool is_distinct = result.kind.starts_with("column_distinct");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Great Expectations' suite files. JSON is read as the YAML that it also is, so that errors have lines.
+// Great Expectations' suite files. JSON is read as the YAML that it also is, so that errors have
+// lines.
 #include <array>
 #include <map>
 #include <utility>
@@ -14,15 +15,23 @@ using base::YamlNode;
 
 // Keyword arguments whose names differ from ours.
 const std::map<std::string, std::string>& Renamed() {
-  static const std::map<std::string, std::string> names = {
-      {"min_value", "min"}, {"max_value", "max"}, {"type_", "type"}, {"column_A", "column_a"}, {"column_B", "column_b"}};
+  static const std::map<std::string, std::string> names = {{"min_value", "min"},
+                                                           {"max_value", "max"},
+                                                           {"type_", "type"},
+                                                           {"column_A", "column_a"},
+                                                           {"column_B", "column_b"}};
   return names;
 }
 
 bool IsIgnored(const std::string& name) {
-  static constexpr std::array<std::string_view, 8> kIgnored = {"result_format", "include_config", "catch_exceptions",
-                                                               "meta",          "notes",          "id",
-                                                               "batch_id",      "parse_strings_as_datetimes"};
+  static constexpr std::array<std::string_view, 8> kIgnored = {"result_format",
+                                                               "include_config",
+                                                               "catch_exceptions",
+                                                               "meta",
+                                                               "notes",
+                                                               "id",
+                                                               "batch_id",
+                                                               "parse_strings_as_datetimes"};
   for (const std::string_view ignored : kIgnored) {
     if (name == ignored) {
       return true;
@@ -39,11 +48,13 @@ std::string Quoted(const std::string& text) {
   return out + "\"";
 }
 
-// Arguments that are there but stand for a meaning that cannot be had here must not be dropped in silence.
+// Arguments that are there but stand for a meaning that cannot be had here must not be dropped in
+// silence.
 bool HasUnsupported(const YamlNode& kwargs, base::ErrorList& errors) {
   bool found = false;
   for (const auto& [key, value] : kwargs.entries()) {
-    const bool is_parameter = value.kind() == YamlNode::Kind::kMap && value.Find("$PARAMETER").has_value();
+    const bool is_parameter =
+        value.kind() == YamlNode::Kind::kMap && value.Find("$PARAMETER").has_value();
     const bool is_condition = key.text() == "row_condition" || key.text() == "condition_parser";
     if ((is_condition && !value.IsNull()) || is_parameter) {
       errors.Add(base::Unimplemented(is_parameter ? "\"" + key.text() + "\" is a suite parameter"
@@ -59,14 +70,16 @@ bool HasUnsupported(const YamlNode& kwargs, base::ErrorList& errors) {
 // The fields whose values are lists are read by their own declarations, scalars by their text.
 void ReadKwargs(const YamlNode& kwargs, Expectation& out, base::ErrorList& errors) {
   for (const auto& [key, value] : kwargs.entries()) {
-    if (IsIgnored(key.text()) || value.IsNull() || key.text() == "row_condition" || key.text() == "condition_parser") {
+    if (IsIgnored(key.text()) || value.IsNull() || key.text() == "row_condition" ||
+        key.text() == "condition_parser") {
       continue;
     }
     const auto renamed = Renamed().find(key.text());
     const std::string name = renamed == Renamed().end() ? key.text() : renamed->second;
     const base::FieldOptions options;
     const auto read = [&](auto& field) {
-      base::ConfigType<std::remove_reference_t<decltype(field)>>::Read(value, field, options, errors);
+      base::ConfigType<std::remove_reference_t<decltype(field)>>::Read(value, field, options,
+                                                                       errors);
     };
     if (name == "column") {
       read(out.column);
@@ -128,7 +141,8 @@ void ReadOne(const YamlNode& node, Suite& suite, base::ErrorList& errors) {
     expectation.description = description->text();
   }
   const std::size_t before = errors.errors().size();
-  if (const auto kwargs = node.Find("kwargs"); kwargs.has_value() && !HasUnsupported(*kwargs, errors)) {
+  if (const auto kwargs = node.Find("kwargs");
+      kwargs.has_value() && !HasUnsupported(*kwargs, errors)) {
     ReadKwargs(*kwargs, expectation, errors);
   }
   if (errors.errors().size() == before) {
@@ -139,7 +153,8 @@ void ReadOne(const YamlNode& node, Suite& suite, base::ErrorList& errors) {
 
 }  // namespace
 
-Result<Suite> ReadGreatExpectations(std::string_view json, std::string_view file_name, std::string_view table) {
+Result<Suite> ReadGreatExpectations(std::string_view json, std::string_view file_name,
+                                    std::string_view table) {
   MILL_ASSIGN_OR_RETURN(const YamlNode root, YamlNode::Parse(json, file_name));
   const auto expectations = root.Find("expectations");
   if (!expectations.has_value() || expectations->kind() != YamlNode::Kind::kList) {

@@ -36,10 +36,14 @@ class RowTestAccumulator final : public Accumulator {
       }
     }
   }
-  void Merge(Accumulator& next) override { counts_.Merge(static_cast<RowTestAccumulator&>(next).counts_); }
+  void Merge(Accumulator& next) override {
+    counts_.Merge(static_cast<RowTestAccumulator&>(next).counts_);
+  }
   void Finish(ExpectationResult& result) override {
-    counts_.Judge(mostly_, nulls_ == NullRule::kLeaveOut ? counts_.elements - counts_.missing : counts_.elements,
-                  result);
+    counts_.Judge(
+        mostly_,
+        nulls_ == NullRule::kLeaveOut ? counts_.elements - counts_.missing : counts_.elements,
+        result);
   }
 
  private:
@@ -119,8 +123,14 @@ class OrderAccumulator final : public Accumulator {
 
 class PairAccumulator final : public Accumulator {
  public:
-  PairAccumulator(std::size_t a, std::size_t b, bool or_equal, bool only_equal, IgnoreRows ignore, double mostly)
-      : a_(a), b_(b), or_equal_(or_equal), only_equal_(only_equal), ignore_(ignore), mostly_(mostly) {}
+  PairAccumulator(std::size_t a, std::size_t b, bool or_equal, bool only_equal, IgnoreRows ignore,
+                  double mostly)
+      : a_(a),
+        b_(b),
+        or_equal_(or_equal),
+        only_equal_(only_equal),
+        ignore_(ignore),
+        mostly_(mostly) {}
 
   void Add(const Block& block) override {
     const ColumnBlock& a = block.columns[a_];
@@ -139,7 +149,9 @@ class PairAccumulator final : public Accumulator {
     }
     counts_.elements += static_cast<std::int64_t>(block.rows);
   }
-  void Merge(Accumulator& next) override { counts_.Merge(static_cast<PairAccumulator&>(next).counts_); }
+  void Merge(Accumulator& next) override {
+    counts_.Merge(static_cast<PairAccumulator&>(next).counts_);
+  }
   void Finish(ExpectationResult& result) override {
     counts_.Judge(mostly_, counts_.elements - counts_.missing, result);
   }
@@ -166,16 +178,18 @@ class PairAccumulator final : public Accumulator {
 
 }  // namespace
 
-std::unique_ptr<Accumulator> MakeRowTest(std::size_t column, RowTest test, NullRule nulls, double mostly) {
+std::unique_ptr<Accumulator> MakeRowTest(std::size_t column, RowTest test, NullRule nulls,
+                                         double mostly) {
   return std::make_unique<RowTestAccumulator>(column, std::move(test), nulls, mostly);
 }
 
-std::unique_ptr<Accumulator> MakeOrder(std::size_t column, bool is_increasing, bool strictly, double mostly) {
+std::unique_ptr<Accumulator> MakeOrder(std::size_t column, bool is_increasing, bool strictly,
+                                       double mostly) {
   return std::make_unique<OrderAccumulator>(column, is_increasing, strictly, mostly);
 }
 
-std::unique_ptr<Accumulator> MakePair(std::size_t a, std::size_t b, bool or_equal, bool only_equal, IgnoreRows ignore,
-                                      double mostly) {
+std::unique_ptr<Accumulator> MakePair(std::size_t a, std::size_t b, bool or_equal, bool only_equal,
+                                      IgnoreRows ignore, double mostly) {
   return std::make_unique<PairAccumulator>(a, b, or_equal, only_equal, ignore, mostly);
 }
 

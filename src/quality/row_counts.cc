@@ -7,7 +7,8 @@
 namespace millrace::quality::internal {
 namespace {
 
-// "0.0015%": two significant figures for small shares, so that few rows among many do not read as none.
+// "0.0015%": two significant figures for small shares, so that few rows among many do not read as
+// none.
 std::string Percent(double percent) {
   int digits = 1;
   for (double limit = 1; percent > 0 && percent < limit && digits < 6; limit /= 10) {
@@ -45,8 +46,8 @@ void RowCounts::Judge(double mostly, std::int64_t counted, ExpectationResult& re
   result.success = static_cast<double>(counted - unexpected) / total >= mostly;
   result.observed = unexpected == 0
                         ? "all " + base::FormatCount(counted) + " hold"
-                        : base::FormatCount(unexpected) + " of " + base::FormatCount(counted) + " do not hold (" +
-                              Percent(result.unexpected_percent) + ")";
+                        : base::FormatCount(unexpected) + " of " + base::FormatCount(counted) +
+                              " do not hold (" + Percent(result.unexpected_percent) + ")";
 }
 
 }  // namespace millrace::quality::internal

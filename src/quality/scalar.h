@@ -20,11 +20,16 @@ namespace millrace::base {
 
 template <>
 struct ConfigType<quality::Scalar> {
-  static void Read(const YamlNode& node, quality::Scalar& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, quality::Scalar& out, const FieldOptions& options,
+                   ErrorList& errors) {
     ConfigType<std::string>::Read(node, out.text, options, errors);
   }
-  static std::string SchemaJson(const FieldOptions&) { return R"({"type":["number","string","boolean"]})"; }
-  static std::string ToJson(const quality::Scalar& value) { return internal::JsonQuote(value.text); }
+  static std::string SchemaJson(const FieldOptions&) {
+    return R"({"type":["number","string","boolean"]})";
+  }
+  static std::string ToJson(const quality::Scalar& value) {
+    return internal::JsonQuote(value.text);
+  }
 };
 
 }  // namespace millrace::base

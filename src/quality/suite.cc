@@ -50,38 +50,92 @@ std::vector<KindInfo> MakeKinds() {
        "The table has the named columns in any order, and no others unless exact_match is false.",
        {"column_set|value_set"},
        {"exact_match"}},
-      {"table_columns_to_match_ordered_list", "The table has exactly these columns in this order.", {"column_list"}, {}},
+      {"table_columns_to_match_ordered_list",
+       "The table has exactly these columns in this order.",
+       {"column_list"},
+       {}},
       {"table_row_count_to_be_between", "The number of rows lies in a range.", {"min|max"}, bounds},
       {"table_row_count_to_equal", "The number of rows.", {"value"}, {}},
-      {"table_column_count_to_be_between", "The number of columns lies in a range.", {"min|max"}, bounds},
+      {"table_column_count_to_be_between",
+       "The number of columns lies in a range.",
+       {"min|max"},
+       bounds},
       {"table_column_count_to_equal", "The number of columns.", {"value"}, {}},
       {"column_values_to_be_of_type", "The column holds this type.", {"column", "type"}, {}},
       {"column_values_to_be_null", "Values are null.", {"column"}, {"mostly"}},
       {"column_values_to_not_be_null", "Values are not null.", {"column"}, {"mostly"}},
-      {"column_values_to_be_unique", "No value stands twice; all copies count.", {"column"}, {"mostly"}},
+      {"column_values_to_be_unique",
+       "No value stands twice; all copies count.",
+       {"column"},
+       {"mostly"}},
       {"column_values_to_be_in_set", "Values are in the set.", {"column", "value_set"}, {"mostly"}},
-      {"column_values_to_not_be_in_set", "Values are not in the set.", {"column", "value_set"}, {"mostly"}},
-      {"column_values_to_be_between", "Values lie in a range.", {"column", "min|max"}, bounds_mostly},
-      {"column_values_to_match_regex", "The pattern is found in the text.", {"column", "regex"}, {"mostly"}},
-      {"column_values_to_not_match_regex", "The pattern is not found in the text.", {"column", "regex"}, {"mostly"}},
-      {"column_values_to_be_increasing", "No value is below the one before.", {"column"}, {"strictly", "mostly"}},
-      {"column_values_to_be_decreasing", "No value is above the one before.", {"column"}, {"strictly", "mostly"}},
-      {"column_value_lengths_to_be_between", "Lengths of texts in characters.", {"column", "min|max"}, bounds_mostly},
-      {"column_value_lengths_to_equal", "Length of each text in characters.", {"column", "value"}, {"mostly"}},
+      {"column_values_to_not_be_in_set",
+       "Values are not in the set.",
+       {"column", "value_set"},
+       {"mostly"}},
+      {"column_values_to_be_between",
+       "Values lie in a range.",
+       {"column", "min|max"},
+       bounds_mostly},
+      {"column_values_to_match_regex",
+       "The pattern is found in the text.",
+       {"column", "regex"},
+       {"mostly"}},
+      {"column_values_to_not_match_regex",
+       "The pattern is not found in the text.",
+       {"column", "regex"},
+       {"mostly"}},
+      {"column_values_to_be_increasing",
+       "No value is below the one before.",
+       {"column"},
+       {"strictly", "mostly"}},
+      {"column_values_to_be_decreasing",
+       "No value is above the one before.",
+       {"column"},
+       {"strictly", "mostly"}},
+      {"column_value_lengths_to_be_between",
+       "Lengths of texts in characters.",
+       {"column", "min|max"},
+       bounds_mostly},
+      {"column_value_lengths_to_equal",
+       "Length of each text in characters.",
+       {"column", "value"},
+       {"mostly"}},
       {"column_mean_to_be_between", "The mean lies in a range.", {"column", "min|max"}, bounds},
-      {"column_min_to_be_between", "The smallest value lies in a range.", {"column", "min|max"}, bounds},
-      {"column_max_to_be_between", "The greatest value lies in a range.", {"column", "min|max"}, bounds},
+      {"column_min_to_be_between",
+       "The smallest value lies in a range.",
+       {"column", "min|max"},
+       bounds},
+      {"column_max_to_be_between",
+       "The greatest value lies in a range.",
+       {"column", "min|max"},
+       bounds},
       {"column_sum_to_be_between", "The sum lies in a range.", {"column", "min|max"}, bounds},
       {"column_median_to_be_between", "The median lies in a range.", {"column", "min|max"}, bounds},
-      {"column_stdev_to_be_between", "The standard deviation (n - 1) lies in a range.", {"column", "min|max"}, bounds},
-      {"column_unique_value_count_to_be_between", "The number of distinct values.", {"column", "min|max"}, bounds},
+      {"column_stdev_to_be_between",
+       "The standard deviation (n - 1) lies in a range.",
+       {"column", "min|max"},
+       bounds},
+      {"column_unique_value_count_to_be_between",
+       "The number of distinct values.",
+       {"column", "min|max"},
+       bounds},
       {"column_proportion_of_unique_values_to_be_between",
        "Distinct values divided by values that are not null.",
        {"column", "min|max"},
        bounds},
-      {"column_distinct_values_to_be_in_set", "Every distinct value is in the set.", {"column", "value_set"}, {}},
-      {"column_distinct_values_to_contain_set", "Every value of the set is seen.", {"column", "value_set"}, {}},
-      {"column_distinct_values_to_equal_set", "Distinct values and set are the same.", {"column", "value_set"}, {}},
+      {"column_distinct_values_to_be_in_set",
+       "Every distinct value is in the set.",
+       {"column", "value_set"},
+       {}},
+      {"column_distinct_values_to_contain_set",
+       "Every value of the set is seen.",
+       {"column", "value_set"},
+       {}},
+      {"column_distinct_values_to_equal_set",
+       "Distinct values and set are the same.",
+       {"column", "value_set"},
+       {}},
       {"column_pair_values_a_to_be_greater_than_b",
        "In each row a is greater than b.",
        {"column_a", "column_b"},
@@ -95,28 +149,32 @@ std::vector<KindInfo> MakeKinds() {
        {"column_list"},
        {"ignore_row_if", "mostly"}},
   };
-  std::sort(kinds.begin(), kinds.end(), [](const KindInfo& a, const KindInfo& b) { return a.name < b.name; });
+  std::sort(kinds.begin(), kinds.end(),
+            [](const KindInfo& a, const KindInfo& b) { return a.name < b.name; });
   return kinds;
 }
 
 const KindInfo* FindKind(const std::string& name) {
   const std::vector<KindInfo>& kinds = Kinds();
-  const auto place = std::lower_bound(kinds.begin(), kinds.end(), name,
-                                      [](const KindInfo& kind, const std::string& n) { return kind.name < n; });
+  const auto place =
+      std::lower_bound(kinds.begin(), kinds.end(), name,
+                       [](const KindInfo& kind, const std::string& n) { return kind.name < n; });
   return place != kinds.end() && place->name == name ? &*place : nullptr;
 }
 
 bool Lists(const std::vector<std::string>& fields, const std::string& name) {
   return std::any_of(fields.begin(), fields.end(), [&](const std::string& field) {
     const std::size_t bar = field.find('|');
-    return field == name || (bar != std::string::npos && (field.substr(0, bar) == name || field.substr(bar + 1) == name));
+    return field == name || (bar != std::string::npos &&
+                             (field.substr(0, bar) == name || field.substr(bar + 1) == name));
   });
 }
 
 bool IsGiven(const Expectation& expectation, const std::string& required) {
   const std::size_t bar = required.find('|');
   if (bar != std::string::npos) {
-    return IsGiven(expectation, required.substr(0, bar)) || IsGiven(expectation, required.substr(bar + 1));
+    return IsGiven(expectation, required.substr(0, bar)) ||
+           IsGiven(expectation, required.substr(bar + 1));
   }
   return FieldIsGiven().at(required)(expectation);
 }
@@ -132,11 +190,12 @@ void CheckIgnore(const Expectation& e, base::ErrorList& errors) {
   }
   const bool is_pair = e.Kind() != "compound_columns_to_be_unique";
   const std::vector<std::string> known =
-      is_pair ? std::vector<std::string>{"both_values_are_missing", "either_value_is_missing", "neither"}
+      is_pair ? std::vector<std::string>{"both_values_are_missing", "either_value_is_missing",
+                                         "neither"}
               : std::vector<std::string>{"all_values_are_missing", "any_value_is_missing", "never"};
   if (std::find(known.begin(), known.end(), e.ignore_row_if) == known.end()) {
-    errors.Add(base::InvalidArgument("ignore_row_if \"" + e.ignore_row_if + "\" is unknown to " + e.Kind() +
-                                     base::DidYouMean(e.ignore_row_if, known))
+    errors.Add(base::InvalidArgument("ignore_row_if \"" + e.ignore_row_if + "\" is unknown to " +
+                                     e.Kind() + base::DidYouMean(e.ignore_row_if, known))
                    .At(e.expect.where));
   }
 }
@@ -156,28 +215,36 @@ const base::Declaration<Expectation>& Expectation::Fields() {
   static const base::Declaration<Expectation> declared =
       base::Declaration<Expectation>("expectation", "One thing that must hold for a table.")
           .Field("expect", &Expectation::expect,
-                 "What is expected, by Great Expectations' name, with or without expect_ in front.", {.required = true})
+                 "What is expected, by Great Expectations' name, with or without expect_ in front.",
+                 {.required = true})
           .Field("column", &Expectation::column, "The column that it is about.")
           .Field("column_a", &Expectation::column_a, "The first column of a pair.")
           .Field("column_b", &Expectation::column_b, "The second column of a pair.")
           .Field("column_list", &Expectation::column_list, "Columns, in order where order matters.")
           .Field("column_set", &Expectation::column_set, "Columns in any order.")
-          .Field("min", &Expectation::min, "Lower bound: a number, a text, or a date or instant; included.")
-          .Field("max", &Expectation::max, "Upper bound: a number, a text, or a date or instant; included.")
+          .Field("min", &Expectation::min,
+                 "Lower bound: a number, a text, or a date or instant; included.")
+          .Field("max", &Expectation::max,
+                 "Upper bound: a number, a text, or a date or instant; included.")
           .Field("strict_min", &Expectation::strict_min, "The lower bound is not included.")
           .Field("strict_max", &Expectation::strict_max, "The upper bound is not included.")
           .Field("value", &Expectation::value, "What a count or length must equal.", {.minimum = 0})
           .Field("value_set", &Expectation::value_set, "The values of a set.")
-          .Field("regex", &Expectation::regex, "A pattern in Python's syntax, searched anywhere in the text.")
+          .Field("regex", &Expectation::regex,
+                 "A pattern in Python's syntax, searched anywhere in the text.")
           .Field("type", &Expectation::type, "bool, int64, double, string or timestamp.")
-          .Field("mostly", &Expectation::mostly, "The share of values that must hold.", {.minimum = 0, .maximum = 1})
+          .Field("mostly", &Expectation::mostly, "The share of values that must hold.",
+                 {.minimum = 0, .maximum = 1})
           .Field("strictly", &Expectation::strictly, "Equal neighbours do not hold.")
           .Field("or_equal", &Expectation::or_equal, "a may equal b.")
-          .Field("exact_match", &Expectation::exact_match, "Columns that are not named are mistakes.")
+          .Field("exact_match", &Expectation::exact_match,
+                 "Columns that are not named are mistakes.")
           .Field("ignore_row_if", &Expectation::ignore_row_if,
-                 "Rows to leave out. Pairs: both_values_are_missing, either_value_is_missing or neither; compounds: "
+                 "Rows to leave out. Pairs: both_values_are_missing, either_value_is_missing or "
+                 "neither; compounds: "
                  "all_values_are_missing, any_value_is_missing or never.")
-          .Field("severity", &Expectation::severity, "error stops what needs the table; warn reports only.",
+          .Field("severity", &Expectation::severity,
+                 "error stops what needs the table; warn reports only.",
                  {.one_of = {"error", "warn"}})
           .Field("description", &Expectation::description, "Why this is expected.");
   return declared;
@@ -188,8 +255,8 @@ const base::Declaration<Suite>& Suite::Declared() {
       base::Declaration<Suite>("suite", "What must hold for a table (quality/*.yaml).")
           .Field("table", &Suite::table, "The table or source that is checked.", {.required = true})
           .Field("description", &Suite::description, "What the suite is for.")
-          .Field("expectations", &Suite::expectations, "What must hold, in the order of the report.",
-                 {.required = true});
+          .Field("expectations", &Suite::expectations,
+                 "What must hold, in the order of the report.", {.required = true});
   return declared;
 }
 
@@ -208,7 +275,8 @@ void ValidateExpectation(const Expectation& expectation, base::ErrorList& errors
   }
   for (const std::string& required : kind->required) {
     if (!IsGiven(expectation, required)) {
-      errors.Add(base::InvalidArgument(name + " needs " + Alternatives(required)).At(expectation.expect.where));
+      errors.Add(base::InvalidArgument(name + " needs " + Alternatives(required))
+                     .At(expectation.expect.where));
     }
   }
   for (const auto& [field, is_given] : FieldIsGiven()) {
@@ -235,8 +303,8 @@ void ValidateExpectation(const Expectation& expectation, base::ErrorList& errors
 
 namespace millrace::base {
 
-void ConfigType<quality::Expectation>::Read(const YamlNode& node, quality::Expectation& out, const FieldOptions&,
-                                            ErrorList& errors) {
+void ConfigType<quality::Expectation>::Read(const YamlNode& node, quality::Expectation& out,
+                                            const FieldOptions&, ErrorList& errors) {
   const std::size_t before = errors.errors().size();
   quality::Expectation::Fields().schema().Read(node, &out, errors);
   if (errors.errors().size() == before) {

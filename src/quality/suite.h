@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Suites of expectations about a table: declared in quality/*.yaml under Great Expectations' names, checked in one scan.
+// Suites of expectations about a table: declared in quality/*.yaml under Great Expectations' names,
+// checked in one scan.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +21,10 @@ class Table;
 
 namespace millrace::quality {
 
-/// One expectation. Which fields a kind reads is told by `Kinds()`; the meaning is that of Great Expectations 1.x: nulls (and NaN)
-/// are left out except by the two null kinds, `mostly` is the share of the others that must hold, no such value is a success; an
-/// aggregate over no value is a failure.
+/// One expectation. Which fields a kind reads is told by `Kinds()`; the meaning is that of Great
+/// Expectations 1.x: nulls (and NaN) are left out except by the two null kinds, `mostly` is the
+/// share of the others that must hold, no such value is a success; an aggregate over no value is a
+/// failure.
 struct Expectation {
   /// A name out of `Kinds()`, with or without "expect_" in front.
   base::Located<std::string> expect;
@@ -31,7 +33,8 @@ struct Expectation {
   base::Located<std::string> column_b;
   std::vector<base::Located<std::string>> column_list;
   std::vector<std::string> column_set;
-  /// Bounds of a range, both ends included unless `strict_*`: numbers, texts, or instants for timestamp columns.
+  /// Bounds of a range, both ends included unless `strict_*`: numbers, texts, or instants for
+  /// timestamp columns.
   std::optional<Scalar> min;
   std::optional<Scalar> max;
   bool strict_min = false;
@@ -48,8 +51,9 @@ struct Expectation {
   bool or_equal = false;
   /// Sets of column names: no others may exist.
   bool exact_match = true;
-  /// Rows that a kind over several columns leaves out. Pairs: "both_values_are_missing" (default), "either_value_is_missing",
-  /// "neither"; compounds: "all_values_are_missing" (default), "any_value_is_missing", "never".
+  /// Rows that a kind over several columns leaves out. Pairs: "both_values_are_missing" (default),
+  /// "either_value_is_missing", "neither"; compounds: "all_values_are_missing" (default),
+  /// "any_value_is_missing", "never".
   std::string ignore_row_if;
   /// "error" stops what needs the table, "warn" reports only.
   std::string severity = "error";
@@ -84,14 +88,18 @@ struct KindInfo {
 /// Every kind, sorted by name.
 const std::vector<KindInfo>& Kinds();
 
-/// Adds what is wrong with an expectation apart from any table: an unknown kind, a field that is missing or that the kind does not
-/// read, a regular expression that does not compile, min above max.
+/// Adds what is wrong with an expectation apart from any table: an unknown kind, a field that is
+/// missing or that the kind does not read, a regular expression that does not compile, min above
+/// max.
 void ValidateExpectation(const Expectation& expectation, base::ErrorList& errors);
 
-/// Reads a Great Expectations suite (JSON of 1.x, or of 0.x with `expectation_type`). Its `critical` is our error, `warning` and
-/// `info` our warn. The table is `table`, or the suite's name where that is empty.
-///   - kInvalidArgument for a malformed file or unknown kind, kUnimplemented for row conditions and parameters.
-Result<Suite> ReadGreatExpectations(std::string_view json, std::string_view file_name, std::string_view table = "");
+/// Reads a Great Expectations suite (JSON of 1.x, or of 0.x with `expectation_type`). Its
+/// `critical` is our error, `warning` and `info` our warn. The table is `table`, or the suite's
+/// name where that is empty.
+///   - kInvalidArgument for a malformed file or unknown kind, kUnimplemented for row conditions and
+///   parameters.
+Result<Suite> ReadGreatExpectations(std::string_view json, std::string_view file_name,
+                                    std::string_view table = "");
 
 /// A row that breaks an expectation.
 struct BadRow {
@@ -110,11 +118,13 @@ struct ExpectationResult {
   std::string observed;
   std::string severity;
   bool success = false;
-  /// Why it could not be checked: an unknown column, a type that the kind cannot read. Empty otherwise; never with success.
+  /// Why it could not be checked: an unknown column, a type that the kind cannot read. Empty
+  /// otherwise; never with success.
   std::string problem;
   /// The aggregate or count where there is one.
   std::optional<double> observed_value;
-  /// Rows looked at, those of them with null, and those that broke the expectation (0 for aggregates).
+  /// Rows looked at, those of them with null, and those that broke the expectation (0 for
+  /// aggregates).
   std::int64_t element_count = 0;
   std::int64_t missing_count = 0;
   std::int64_t unexpected_count = 0;
@@ -140,8 +150,9 @@ struct SuiteResult {
   bool success() const { return failed() == 0; }
 };
 
-/// Checks every expectation in one scan of the table, in blocks on the context's `cpu` pool (or here if it is null). The result does
-/// not depend on the number of threads. Expectations that cannot be checked are failures with a `problem`, not errors.
+/// Checks every expectation in one scan of the table, in blocks on the context's `cpu` pool (or
+/// here if it is null). The result does not depend on the number of threads. Expectations that
+/// cannot be checked are failures with a `problem`, not errors.
 ///   - kCancelled or kDeadlineExceeded as the context says.
 Result<SuiteResult> Check(const Context& context, const Suite& suite, const data::Table& table);
 
@@ -152,7 +163,8 @@ namespace millrace::base {
 /// Reads the fields and checks that they make an expectation.
 template <>
 struct ConfigType<quality::Expectation> {
-  static void Read(const YamlNode& node, quality::Expectation& out, const FieldOptions& options, ErrorList& errors);
+  static void Read(const YamlNode& node, quality::Expectation& out, const FieldOptions& options,
+                   ErrorList& errors);
   static std::string SchemaJson(const FieldOptions& options);
   static std::string ToJson(const quality::Expectation& value);
 };

@@ -15,11 +15,12 @@
 
 namespace millrace::data::internal {
 
-/// An error of Arrow as ours. `doing` says what was done, `path` what it was done to (may be empty). Errors of the operating
-/// system keep their meaning (no such file, disk full, permission).
+/// An error of Arrow as ours. `doing` says what was done, `path` what it was done to (may be
+/// empty). Errors of the operating system keep their meaning (no such file, disk full, permission).
 Error ToError(const arrow::Status& status, std::string_view doing, std::string_view path);
 
-inline Result<void> Check(const arrow::Status& status, std::string_view doing, std::string_view path) {
+inline Result<void> Check(const arrow::Status& status, std::string_view doing,
+                          std::string_view path) {
   if (status.ok()) {
     return {};
   }
@@ -40,7 +41,8 @@ auto Guarded(std::string_view doing, std::string_view path, const Body& body) ->
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    return base::ResourceExhausted(std::string(doing) + " " + std::string(path) + ": out of memory");
+    return base::ResourceExhausted(std::string(doing) + " " + std::string(path) +
+                                   ": out of memory");
   } catch (const std::exception& e) {
     return base::Internal(std::string(doing) + " " + std::string(path) + ": " + e.what());
   }

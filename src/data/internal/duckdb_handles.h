@@ -23,7 +23,9 @@ class Owned {
   Handle handle_{};
 };
 
-inline void DestroyAppender(duckdb_appender* appender) { duckdb_appender_destroy(appender); }
+inline void DestroyAppender(duckdb_appender* appender) {
+  duckdb_appender_destroy(appender);
+}
 
 using OwnedDatabase = Owned<duckdb_database, duckdb_close>;
 using OwnedConnection = Owned<duckdb_connection, duckdb_disconnect>;
@@ -32,7 +34,8 @@ using OwnedResult = Owned<duckdb_result, duckdb_destroy_result>;
 using OwnedChunk = Owned<duckdb_data_chunk, duckdb_destroy_data_chunk>;
 using OwnedLogicalType = Owned<duckdb_logical_type, duckdb_destroy_logical_type>;
 using OwnedArrowOptions = Owned<duckdb_arrow_options, duckdb_destroy_arrow_options>;
-using OwnedConvertedSchema = Owned<duckdb_arrow_converted_schema, duckdb_destroy_arrow_converted_schema>;
+using OwnedConvertedSchema =
+    Owned<duckdb_arrow_converted_schema, duckdb_destroy_arrow_converted_schema>;
 using OwnedErrorData = Owned<duckdb_error_data, duckdb_destroy_error_data>;
 using OwnedAppender = Owned<duckdb_appender, DestroyAppender>;
 using OwnedStatements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;

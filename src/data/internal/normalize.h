@@ -18,10 +18,12 @@ std::optional<ColumnType> TargetType(const arrow::DataType& type);
 /// The Arrow type of each of the five.
 std::shared_ptr<arrow::DataType> ArrowType(ColumnType type);
 
-/// Registers Arrow's compute kernels, once; nothing of Arrow does it by itself when linked as a library.
+/// Registers Arrow's compute kernels, once; nothing of Arrow does it by itself when linked as a
+/// library.
 Result<void> StartCompute();
 
-/// All columns as one of the five types, schema metadata dropped; columns that already fit are shared.
+/// All columns as one of the five types, schema metadata dropped; columns that already fit are
+/// shared.
 Result<std::shared_ptr<arrow::Table>> Normalize(const std::shared_ptr<arrow::Table>& table);
 
 }  // namespace millrace::data::internal

@@ -11,7 +11,8 @@
 
 namespace millrace::data::internal {
 
-/// Opens a file for random reads. kNotFound names the path and, in its folder, the nearest name; a folder is kInvalidArgument.
+/// Opens a file for random reads. kNotFound names the path and, in its folder, the nearest name; a
+/// folder is kInvalidArgument.
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(const Location& location);
 
 }  // namespace millrace::data::internal

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accumulators: what an expectation remembers of the rows that it has seen. Add blocks in order, Merge what follows, Finish once.
+// Accumulators: what an expectation remembers of the rows that it has seen. Add blocks in order,
+// Merge what follows, Finish once.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ class Accumulator {
   virtual void Finish(ExpectationResult& result) = 0;
 };
 
-/// Sets bad[i] to 1 for rows that break the expectation; the bad flags of missing rows are not looked at.
+/// Sets bad[i] to 1 for rows that break the expectation; the bad flags of missing rows are not
+/// looked at.
 using RowTest = std::function<void(const ColumnBlock& column, std::vector<std::uint8_t>& bad)>;
 /// Judges a number: fills success.
 using RangeTest = std::function<bool(double value)>;
@@ -52,12 +54,15 @@ struct ValueSet {
   std::vector<std::string> texts;
 };
 
-std::unique_ptr<Accumulator> MakeRowTest(std::size_t column, RowTest test, NullRule nulls, double mostly);
-std::unique_ptr<Accumulator> MakeOrder(std::size_t column, bool is_increasing, bool strictly, double mostly);
-std::unique_ptr<Accumulator> MakeUnique(std::vector<std::size_t> columns, IgnoreRows ignore, double mostly);
+std::unique_ptr<Accumulator> MakeRowTest(std::size_t column, RowTest test, NullRule nulls,
+                                         double mostly);
+std::unique_ptr<Accumulator> MakeOrder(std::size_t column, bool is_increasing, bool strictly,
+                                       double mostly);
+std::unique_ptr<Accumulator> MakeUnique(std::vector<std::size_t> columns, IgnoreRows ignore,
+                                        double mostly);
 /// @param or_equal  a == b is right; `only_equal`: nothing else is.
-std::unique_ptr<Accumulator> MakePair(std::size_t a, std::size_t b, bool or_equal, bool only_equal, IgnoreRows ignore,
-                                      double mostly);
+std::unique_ptr<Accumulator> MakePair(std::size_t a, std::size_t b, bool or_equal, bool only_equal,
+                                      IgnoreRows ignore, double mostly);
 std::unique_ptr<Accumulator> MakeMetric(std::size_t column, Metric metric, RangeTest range);
 std::unique_ptr<Accumulator> MakeDistinct(std::size_t column, DistinctRule rule, RangeTest range,
                                           std::shared_ptr<const ValueSet> wanted);

@@ -30,7 +30,8 @@ struct NumberRange {
 /// kInvalidArgument names a bound that is no number (or instant), or min above max.
 Result<NumberRange> ReadRange(const Expectation& expectation, data::ColumnType type);
 /// kInvalidArgument names a member that no value of the type can equal.
-Result<std::shared_ptr<const ValueSet>> ReadSet(const Expectation& expectation, data::ColumnType type);
+Result<std::shared_ptr<const ValueSet>> ReadSet(const Expectation& expectation,
+                                                data::ColumnType type);
 
 /// "between 1 and 5", "above 0", "at most 3", ...
 std::string RangeInWords(const Expectation& expectation);

@@ -30,7 +30,9 @@ struct ColumnBlock {
   bool is_text() const { return type == data::ColumnType::kString; }
   /// A value as 64 bits: equal values of a column, and only they, have equal bits. Not for strings.
   std::uint64_t Bits(std::size_t i) const;
-  const std::string& Text(std::size_t i) const { return texts.values[static_cast<std::size_t>(texts.codes[i])]; }
+  const std::string& Text(std::size_t i) const {
+    return texts.values[static_cast<std::size_t>(texts.codes[i])];
+  }
   /// A value for people: numbers, quoted texts of at most 40 characters, instants, null.
   std::string Show(std::size_t i) const;
 };
@@ -42,6 +44,7 @@ std::string ShowBits(data::ColumnType type, std::uint64_t bits);
 std::string ShowText(const std::string& text);
 
 /// Reads the column of a slice of a table whose first row is row `first_row` of the whole.
-Result<ColumnBlock> ReadColumnBlock(const data::Table& slice, const std::string& column, std::int64_t first_row);
+Result<ColumnBlock> ReadColumnBlock(const data::Table& slice, const std::string& column,
+                                    std::int64_t first_row);
 
 }  // namespace millrace::quality::internal

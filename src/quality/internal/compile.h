@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An expectation against the columns of a table: what to accumulate, or the verdict where no row is needed.
+// An expectation against the columns of a table: what to accumulate, or the verdict where no row is
+// needed.
 #pragma once
 
 #include <functional>
@@ -13,7 +14,8 @@
 namespace millrace::quality::internal {
 
 struct Compiled {
-  /// kind, subject, wanted, severity; for expectations about the table alone also the verdict, and `problem` where there is one.
+  /// kind, subject, wanted, severity; for expectations about the table alone also the verdict, and
+  /// `problem` where there is one.
   ExpectationResult result;
   /// Makes an accumulator; null where no scan is needed.
   std::function<std::unique_ptr<Accumulator>()> make;
@@ -24,7 +26,8 @@ class ColumnSet {
  public:
   explicit ColumnSet(std::vector<data::ColumnInfo> existing) : existing_(std::move(existing)) {}
 
-  /// The place of a column in Block::columns. kInvalidArgument names an unknown column and the nearest.
+  /// The place of a column in Block::columns. kInvalidArgument names an unknown column and the
+  /// nearest.
   Result<std::size_t> Use(const std::string& column);
   data::ColumnType TypeAt(std::size_t place) const { return types_[place]; }
   const std::vector<std::string>& used() const { return used_; }

@@ -17,7 +17,8 @@ struct Seen {
   std::int64_t first_row = 0;
 };
 
-/// Open addressing with linear probing: a few times faster here than std::unordered_map, whose nodes miss the cache.
+/// Open addressing with linear probing: a few times faster here than std::unordered_map, whose
+/// nodes miss the cache.
 class BitCounts {
  public:
   BitCounts() : slots_(kSmallest) {}
@@ -36,7 +37,8 @@ class BitCounts {
     }
   }
   void Merge(const BitCounts& next) {
-    next.ForEach([this](std::uint64_t bits, const Seen& seen) { Add(bits, seen.count, seen.first_row); });
+    next.ForEach(
+        [this](std::uint64_t bits, const Seen& seen) { Add(bits, seen.count, seen.first_row); });
   }
   std::size_t size() const { return size_; }
   /// visit(bits, seen) for each value, in no order that means anything.
@@ -57,7 +59,8 @@ class BitCounts {
   };
 
   Slot& Find(std::uint64_t bits) {
-    // Fibonacci hashing after folding: neighbours such as 1, 2, 3 and multiples of 2^32 spread alike.
+    // Fibonacci hashing after folding: neighbours such as 1, 2, 3 and multiples of 2^32 spread
+    // alike.
     const std::uint64_t hash = (bits ^ (bits >> 32)) * 0x9E3779B97F4A7C15ULL;
     std::size_t i = (hash ^ (hash >> 29)) & (slots_.size() - 1);
     while (slots_[i].seen.count != 0 && slots_[i].bits != bits) {
@@ -106,7 +109,9 @@ class TextCounts {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
   std::unordered_map<std::string, Seen, Hash, std::equal_to<>> map_;
 };

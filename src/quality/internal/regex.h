@@ -16,7 +16,8 @@ class Regex {
   /// kInvalidArgument tells what is wrong and at which character.
   static Result<Regex> Compile(const std::string& pattern);
 
-  /// Whether the pattern is found anywhere in the UTF-8 text. A match that runs into PCRE2's limit of steps counts as not found.
+  /// Whether the pattern is found anywhere in the UTF-8 text. A match that runs into PCRE2's limit
+  /// of steps counts as not found.
   bool Search(std::string_view text) const;
 
  private:

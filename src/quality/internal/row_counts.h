@@ -25,8 +25,8 @@ struct RowCounts {
     }
   }
   void Merge(const RowCounts& next);
-  /// Fills the counts, the examples and the verdict: success if the share of `counted` rows that hold is at least `mostly`, or if
-  /// no row counts.
+  /// Fills the counts, the examples and the verdict: success if the share of `counted` rows that
+  /// hold is at least `mostly`, or if no row counts.
   void Judge(double mostly, std::int64_t counted, ExpectationResult& result) const;
 };
 
