@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
 #include "base/error_map.h"
+#include "base/nearest_name.h"
 #include "cli/completion.h"
 #include "cli/run_view.h"
 
@@ -55,8 +57,8 @@ class Builder {
 
  private:
   /// A command with its sentence and examples; `examples` are whole lines.
-  CLI::App* Add(CLI::App& parent, const std::string& name, const std::string& sentence, const std::string& examples,
-                Command command) {
+  CLI::App* Add(CLI::App& parent, const std::string& name, const std::string& sentence,
+                const std::string& examples, Command command) {
     CLI::App* app = parent.add_subcommand(name, sentence);
     app->footer("Examples:\n" + examples);
     app->add_flag("--json", parsed_.invocation.as_json, "Print one JSON value instead of text");
@@ -85,101 +87,129 @@ class Builder {
   }
 
   void AddInit() {
-    CLI::App* app = Add(root_, "init", "Make a new project that runs: commented files and a sample of real data",
-                        "  millrace init shop && millrace run shop", [this] { return Show(actions_.Init(parsed_.directory)); });
-    app->add_option("DIR", parsed_.directory, "Folder to make; must not exist or be empty")->required();
+    CLI::App* app = Add(root_, "init",
+                        "Make a new project that runs: commented files and a sample of real data",
+                        "  millrace init shop && millrace run shop",
+                        [this] { return Show(actions_.Init(parsed_.directory)); });
+    app->add_option("DIR", parsed_.directory, "Folder to make; must not exist or be empty")
+        ->required();
   }
   void AddRun() {
-    CLI::App* app = Add(root_, "run", "Run a pipeline: only what changed since the last run is computed again",
-                        "  millrace run examples/churn\n  millrace run --pipeline train --json", [this] { return Run(); });
+    CLI::App* app =
+        Add(root_, "run", "Run a pipeline: only what changed since the last run is computed again",
+            "  millrace run examples/churn\n  millrace run --pipeline train --json",
+            [this] { return Run(); });
     AddProject(app);
     app->add_option("--pipeline", parsed_.pipeline, "Name of the pipeline (default: the only one)");
-    app->add_flag("--fail-on-gate", parsed_.run.fail_on_gate, "Exit with 5 when the new model does not pass its gates");
+    app->add_flag("--fail-on-gate", parsed_.run.fail_on_gate,
+                  "Exit with 5 when the new model does not pass its gates");
     app->add_flag("--no-cache", parsed_.run.no_cache, "Compute every step again");
   }
   void AddValidate() {
     CLI::App* app = Add(root_, "validate", "Check every project file and tell all mistakes at once",
-                        "  millrace validate examples/churn", [this] { return Show(actions_.Validate(parsed_.invocation)); });
+                        "  millrace validate examples/churn",
+                        [this] { return Show(actions_.Validate(parsed_.invocation)); });
     AddProject(app);
   }
   void AddServe() {
-    CLI::App* app = Add(root_, "serve", "Answer predictions over HTTP (MLflow and Open Inference Protocol)",
-                        "  millrace serve examples/churn --port 5000\n"
-                        "  curl -s localhost:5000/invocations -H 'Content-Type: application/json' \\\n"
-                        "    -d '{\"dataframe_records\": [{\"customer_id\": 12347}]}'",
-                        [this] {
-                          ServeOptions options;
-                          options.on_ready = [this](const std::string& address) { console_.Line("listening on " + address); };
-                          return actions_.Serve(parsed_.invocation, options);
-                        });
+    CLI::App* app =
+        Add(root_, "serve", "Answer predictions over HTTP (MLflow and Open Inference Protocol)",
+            "  millrace serve examples/churn --port 5000\n"
+            "  curl -s localhost:5000/invocations -H 'Content-Type: application/json' \\\n"
+            "    -d '{\"dataframe_records\": [{\"customer_id\": 12347}]}'",
+            [this] {
+              ServeOptions options;
+              options.on_ready = [this](const std::string& address) {
+                console_.Line("listening on " + address);
+              };
+              return actions_.Serve(parsed_.invocation, options);
+            });
     AddProject(app);
   }
   void AddPredict() {
-    CLI::App* app = Add(root_, "predict", "Predict from the command line, by key or for a file of rows",
-                        "  millrace predict examples/churn --key 12347 --key 12348\n"
-                        "  millrace predict examples/churn --input rows.csv --output scores.parquet",
-                        [this] {
-                          if (!parsed_.input.empty()) {
-                            parsed_.predict.input = parsed_.input;
-                          }
-                          if (!parsed_.output.empty()) {
-                            parsed_.predict.output = parsed_.output;
-                          }
-                          return Show(actions_.Predict(parsed_.invocation, parsed_.predict));
-                        });
+    CLI::App* app =
+        Add(root_, "predict", "Predict from the command line, by key or for a file of rows",
+            "  millrace predict examples/churn --key 12347 --key 12348\n"
+            "  millrace predict examples/churn --input rows.csv --output scores.parquet",
+            [this] {
+              if (!parsed_.input.empty()) {
+                parsed_.predict.input = parsed_.input;
+              }
+              if (!parsed_.output.empty()) {
+                parsed_.predict.output = parsed_.output;
+              }
+              return Show(actions_.Predict(parsed_.invocation, parsed_.predict));
+            });
     AddProject(app);
-    app->add_option("--endpoint", parsed_.predict.endpoint, "Name of the endpoint (default: the only one)");
-    app->add_option("--key", parsed_.predict.keys, "An entity key; may be given often")->allow_extra_args(false);
+    app->add_option("--endpoint", parsed_.predict.endpoint,
+                    "Name of the endpoint (default: the only one)");
+    app->add_option("--key", parsed_.predict.keys, "An entity key; may be given often")
+        ->allow_extra_args(false);
     app->add_option("--input", parsed_.input, "CSV or Parquet file with full rows or with keys");
     app->add_option("--output", parsed_.output, "Write the scores to this Parquet file");
   }
   void AddFeatures() {
     CLI::App* group = AddGroup("features", "Look at feature views");
-    CLI::App* app = Add(*group, "show", "Show the views, or one view's stored values",
-                        "  millrace features show examples/churn\n"
-                        "  millrace features show examples/churn --view product_sales --key 85123A",
-                        [this] { return Show(actions_.FeaturesShow(parsed_.invocation, parsed_.view, parsed_.names)); });
+    CLI::App* app =
+        Add(*group, "show", "Show the views, or one view's stored values",
+            "  millrace features show examples/churn\n"
+            "  millrace features show examples/churn --view product_sales --key 85123A",
+            [this] {
+              return Show(actions_.FeaturesShow(parsed_.invocation, parsed_.view, parsed_.names));
+            });
     AddProject(app);
     app->add_option("--view", parsed_.view, "Name of a view");
-    app->add_option("--key", parsed_.names, "An entity key; may be given often")->allow_extra_args(false);
+    app->add_option("--key", parsed_.names, "An entity key; may be given often")
+        ->allow_extra_args(false);
   }
   void AddRuns() {
     CLI::App* group = AddGroup("runs", "Look at training runs");
     AddProject(Add(*group, "list", "List runs, newest first", "  millrace runs list examples/churn",
                    [this] { return Show(actions_.RunsList(parsed_.invocation)); }));
-    CLI::App* show = Add(*group, "show", "Show a run's parameters, metrics and tags", "  millrace runs show RUN_ID",
-                         [this] { return Show(actions_.RunsShow(parsed_.invocation, parsed_.name)); });
-    show->add_option("RUN_ID", parsed_.name, "32 hex digits, or enough of them to be unique")->required();
+    CLI::App* show = Add(
+        *group, "show", "Show a run's parameters, metrics and tags", "  millrace runs show RUN_ID",
+        [this] { return Show(actions_.RunsShow(parsed_.invocation, parsed_.name)); });
+    show->add_option("RUN_ID", parsed_.name, "32 hex digits, or enough of them to be unique")
+        ->required();
     AddProject(show);
-    CLI::App* compare = Add(*group, "compare", "Compare runs side by side", "  millrace runs compare RUN_A RUN_B",
-                            [this] { return Show(actions_.RunsCompare(parsed_.invocation, parsed_.names)); });
+    CLI::App* compare =
+        Add(*group, "compare", "Compare runs side by side", "  millrace runs compare RUN_A RUN_B",
+            [this] { return Show(actions_.RunsCompare(parsed_.invocation, parsed_.names)); });
     compare->add_option("RUN_IDS", parsed_.names, "Two or more runs")->required()->expected(2, 16);
-    compare->add_option("--project", parsed_.project, "Folder of the project (default: the current one)");
+    compare->add_option("--project", parsed_.project,
+                        "Folder of the project (default: the current one)");
   }
   void AddModels() {
     CLI::App* group = AddGroup("models", "Look at registered models");
-    AddProject(Add(*group, "list", "List registered models", "  millrace models list examples/churn",
+    AddProject(Add(*group, "list", "List registered models",
+                   "  millrace models list examples/churn",
                    [this] { return Show(actions_.ModelsList(parsed_.invocation)); }));
-    CLI::App* show = Add(*group, "show", "Show a model's versions, aliases and metrics", "  millrace models show churn examples/churn",
-                         [this] { return Show(actions_.ModelsShow(parsed_.invocation, parsed_.name)); });
+    CLI::App* show = Add(*group, "show", "Show a model's versions, aliases and metrics",
+                         "  millrace models show churn examples/churn", [this] {
+                           return Show(actions_.ModelsShow(parsed_.invocation, parsed_.name));
+                         });
     show->add_option("NAME", parsed_.name, "Name of the model")->required();
     AddProject(show);
   }
   void AddConfig() {
     CLI::App* group = AddGroup("config", "Look at settings");
-    AddProject(Add(*group, "show", "Print every setting with its value and origin", "  MILLRACE_PORT=8080 millrace config show",
+    AddProject(Add(*group, "show", "Print every setting with its value and origin",
+                   "  MILLRACE_PORT=8080 millrace config show",
                    [this] { return Show(actions_.ConfigShow(parsed_.invocation)); }));
   }
   void AddRest() {
-    AddProject(Add(root_, "doctor", "Check this machine: what is missing, and how to mend it", "  millrace doctor",
+    AddProject(Add(root_, "doctor", "Check this machine: what is missing, and how to mend it",
+                   "  millrace doctor",
                    [this] { return Show(actions_.Doctor(parsed_.invocation)); }));
-    CLI::App* schema = Add(root_, "schema", "Print the JSON Schema of a kind of project file", "  millrace schema features",
-                           [this] { return Show(actions_.Schema(parsed_.name)); });
+    CLI::App* schema =
+        Add(root_, "schema", "Print the JSON Schema of a kind of project file",
+            "  millrace schema features", [this] { return Show(actions_.Schema(parsed_.name)); });
     schema->add_option("KIND", parsed_.name, "Kind of file; without it the kinds are listed");
-    Add(root_, "version", "Print the version and what it is linked with", "  millrace version --json",
-        [this] { return Show(actions_.Version()); });
-    CLI::App* completion = Add(root_, "completion", "Print a completion script for a shell", "  millrace completion bash > ~/.millrace.bash",
-                               [this] { return Completion(); });
+    Add(root_, "version", "Print the version and what it is linked with",
+        "  millrace version --json", [this] { return Show(actions_.Version()); });
+    CLI::App* completion =
+        Add(root_, "completion", "Print a completion script for a shell",
+            "  millrace completion bash > ~/.millrace.bash", [this] { return Completion(); });
     completion->add_option("SHELL", parsed_.name, "bash, zsh or fish")->required();
   }
 
@@ -198,13 +228,15 @@ class Builder {
       PrintRunReport(report, console_);
     }
     if (result.ok() && report.gate_failed && parsed_.run.fail_on_gate) {
-      return base::FailedPrecondition("the new version of model " + report.model_name + " did not pass its gates")
+      return base::FailedPrecondition("the new version of model " + report.model_name +
+                                      " did not pass its gates")
           .Hint("the register stage shows which gate failed, with both numbers");
     }
     return result;
   }
 
-  static void CollectWords(const CLI::App& app, const std::string& path, std::vector<CommandWords>& commands) {
+  static void CollectWords(const CLI::App& app, const std::string& path,
+                           std::vector<CommandWords>& commands) {
     CommandWords words{path, {}};
     for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
       words.words.push_back(sub->get_name());
@@ -232,16 +264,42 @@ class Builder {
   Command chosen_;
 };
 
+/// The parser would only say that a command is missing; the word that is none, and the nearest that
+/// is one, help more.
+std::optional<Error> UnknownCommand(const CLI::App& root,
+                                    const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front().starts_with('-')) {
+    return std::nullopt;
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == arguments.front()) {
+      return std::nullopt;
+    }
+    names.push_back(command->get_name());
+  }
+  return base::InvalidArgument("command \"" + arguments.front() + "\" does not exist" +
+                               base::DidYouMean(arguments.front(), names))
+      .Hint("millrace --help lists the commands");
+}
+
 }  // namespace
 
 int RunCommandLine(const std::vector<std::string>& arguments, Actions& actions, Console& console) {
-  CLI::App root("Millrace: the whole life of a tabular machine-learning model in one program.", "millrace");
-  root.footer("Start with: millrace init shop && millrace run shop\nHelp on a command: millrace COMMAND --help");
+  CLI::App root("Millrace: the whole life of a tabular machine-learning model in one program.",
+                "millrace");
+  root.footer(
+      "Start with: millrace init shop && millrace run shop\nHelp on a command: millrace COMMAND "
+      "--help");
   root.require_subcommand(1);
   root.get_formatter()->column_width(34);
   Parsed parsed;
   Builder builder(root, actions, console, parsed);
   builder.AddCommands();
+  if (const std::optional<Error> unknown = UnknownCommand(root, arguments)) {
+    console.PrintError(*unknown);
+    return base::ExitCode(unknown->code());
+  }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     root.parse(std::move(reversed));
