@@ -146,7 +146,7 @@ def add_junit(path, code, output, name, tally):
     if not path.exists():
         tally.add_failure(name, f"no report, exit code {code}\n{last_lines(output)}")
         return
-    failures_before = len(tally.failures)
+    failures_before, passed_before = len(tally.failures), tally.passed
     for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
         title = f"{name}: {case.get('classname', '')}.{case.get('name')}".replace(": .", ": ")
         bad = [child for child in case if child.tag in ("failure", "error")]
@@ -157,6 +157,8 @@ def add_junit(path, code, output, name, tally):
             tally.add_skip(title, re.sub(r"^Skipped: ", "", skipped.get("message") or skipped.text or ""))
         else:
             tally.add_pass()
+    if name == "case" and tally.passed == passed_before and len(tally.failures) == failures_before:
+        tally.add_failure(name, f"no entry was run, exit code {code}\n{last_lines(output)}")
     if code not in (0, 1, 5) and len(tally.failures) == failures_before:
         tally.add_failure(name, f"exit code {code}\n{last_lines(output)}")
 
