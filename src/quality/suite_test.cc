@@ -390,7 +390,7 @@ Suite LongSuite() {
 }
 
 TEST(Check, PartsAreMergedInOrder) {
-  const std::int64_t n = 300'000;
+  const std::int64_t n = 150'000;
   const SuiteResult result = Check(Context{}, LongSuite(), Long(n)).value();
   EXPECT_EQ(result.results[0].unexpected_count, 2);
   EXPECT_EQ(result.results[0].examples[0].row, 4);
@@ -402,7 +402,7 @@ TEST(Check, PartsAreMergedInOrder) {
 }
 
 TEST(Check, IsTheSameAtAnyThreadCount) {
-  const data::Table table = Long(300'000);
+  const data::Table table = Long(150'000);
   const SuiteResult alone = Check(Context{}, LongSuite(), table).value();
   base::ThreadPool pool("cpu", 2);
   Context context;
