@@ -260,10 +260,12 @@ Result<void> ParseHeader(const Block& header, std::size_t n_trees, TreeEnsemble&
                                std::to_string(ensemble.feature_names.size()) +
                                " names, but max_feature_idx is " + std::to_string(last_feature));
   }
-  MILL_ASSIGN_OR_RETURN(const std::string_view sizes, Text(header, "tree_sizes"));
-  if (SplitWords(sizes).size() != n_trees) {
-    return Damaged(header, "\"tree_sizes\" speaks of " + std::to_string(SplitWords(sizes).size()) +
-                               " trees, " + std::to_string(n_trees) + " are there");
+  // LightGBM itself does without the line.
+  const auto sizes = header.values.find("tree_sizes");
+  if (sizes != header.values.end() && SplitWords(sizes->second).size() != n_trees) {
+    return Damaged(header, "\"tree_sizes\" speaks of " +
+                               std::to_string(SplitWords(sizes->second).size()) + " trees, " +
+                               std::to_string(n_trees) + " are there");
   }
   MILL_ASSIGN_OR_RETURN(ensemble.slope, ParseObjective(header));
   if (header.values.contains("average_output")) {

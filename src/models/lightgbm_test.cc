@@ -162,6 +162,64 @@ TEST(LightGbmEstimator, ImportanceIsLightGbmsOwn) {
   }
 }
 
+/// The text with every threshold replaced by one next to zero, and without the line that counts its
+/// bytes.
+std::string WithThresholdsAtZero(const std::string& text) {
+  const std::vector<std::string> values = {"0",
+                                           "-0",
+                                           "5e-36",
+                                           "-5e-36",
+                                           "1e-35",
+                                           "-1e-35",
+                                           "1.0000000180025095e-35",
+                                           "-1.0000000180025095e-35",
+                                           "1e-45",
+                                           "-1e-34"};
+  std::istringstream lines(text);
+  std::string changed;
+  std::size_t next = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("tree_sizes=")) {
+      continue;
+    }
+    if (line.starts_with("threshold=")) {
+      std::istringstream words(line.substr(10));
+      line = "threshold=";
+      for (std::string word; words >> word;) {
+        line += (line.back() == '=' ? "" : " ") + values[next++ % values.size()];
+      }
+    }
+    changed += line + "\n";
+  }
+  return changed;
+}
+
+TEST(LightGbmEstimator, ThresholdsNextToZeroDecideAsLightGbm) {
+  // LightGBM counts values up to 1e-35 in size as 0 before it compares; trained thresholds seldom
+  // lie inside that range.
+  const TrainingRows rows = testing::MakeTrainingRows(800, 4, 5, 8);
+  for (const char* parameters : {"objective=binary", "objective=binary use_missing=false",
+                                 "objective=binary zero_as_missing=true"}) {
+    const std::string text = WithThresholdsAtZero(Trained(rows, parameters, 20).Text());
+    const auto estimator = ParseLightGbm(text);
+    ASSERT_TRUE(estimator.ok()) << estimator.error().ToString();
+    const std::vector<double> edge = testing::EdgeRows(rows, Splits(text), 1e300, true);
+    int n_iterations = 0;
+    BoosterHandle booster = nullptr;
+    ASSERT_EQ(LGBM_BoosterLoadModelFromString(text.c_str(), &n_iterations, &booster), 0)
+        << LGBM_GetLastError();
+    EXPECT_EQ(n_iterations, 20);
+    std::vector<double> theirs(edge.size() / 4);
+    std::int64_t size = 0;
+    ASSERT_EQ(LGBM_BoosterPredictForMat(booster, edge.data(), C_API_DTYPE_FLOAT64,
+                                        static_cast<int>(theirs.size()), 4, 1, C_API_PREDICT_NORMAL,
+                                        0, -1, "num_threads=1", &size, theirs.data()),
+              0);
+    LGBM_BoosterFree(booster);
+    testing::ExpectSameBits(testing::PredictEveryWay(*(*estimator)->MakeEngine(), edge), theirs);
+  }
+}
+
 TEST(LightGbmEstimator, UnsplitTreesScoreTheirConstant) {
   TrainingRows rows = testing::MakeTrainingRows(100, 3, 3, 3);
   const Trained trained(rows, "objective=binary min_data_in_leaf=1000", 2);

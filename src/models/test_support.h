@@ -74,7 +74,10 @@ inline std::vector<double> EdgeRows(const TrainingRows& base, const std::vector<
                 base.values.begin() + static_cast<std::ptrdiff_t>(from + n));
     rows[rows.size() - n + feature] = value;
   };
-  for (const Split& split : splits) {
+  // A few thousand splits are enough of a model with many.
+  const std::size_t stride = splits.size() / 2500 + 1;
+  for (std::size_t k = 0; k < splits.size(); k += stride) {
+    const Split& split = splits[k];
     const double t = split.threshold;
     const auto narrow = static_cast<float>(t);
     const float below = std::nextafter(narrow, -std::numeric_limits<float>::infinity());
