@@ -65,7 +65,8 @@ pipelines::StepFunction Wrap(F function) {
   };
 }
 
-class GraphBuilder {
+/// Shared with the steps that it makes: they outlive the building and read its lists.
+class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
  public:
   explicit GraphBuilder(const PipelineParts& parts)
       : parts_(parts), training_(*parts.training), graph_(parts.pipeline->name.value) {}
@@ -109,7 +110,7 @@ class GraphBuilder {
       reads[name] = source != source_files_.end() ? source->second : std::vector<std::string>{TableArtifact(name)};
       info.inputs.insert(info.inputs.end(), reads[name].begin(), reads[name].end());
     }
-    return graph_.Add(MakeStep(std::move(info), Wrap([this, &table, reads](const StepContext& step) -> Result<StageOutput> {
+    return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this, &table, reads](const StepContext& step) -> Result<StageOutput> {
       data::DuckDbOptions options;
       options.threads = parts_.environment->threads();
       MILL_ASSIGN_OR_RETURN(const auto engine, data::OpenDuckDb(options));
@@ -177,7 +178,7 @@ class GraphBuilder {
                             base::FormatTimestamp(label.as_of.to), label.as_of.every, label.population.value, label.positive.value,
                             label.censored, SplitParams(training_.split)}),
                     {source}, {{"labels", "labels.parquet"}}, ValidateSteps()};
-    MILL_RETURN_IF_ERROR(graph_.Add(MakeStep(std::move(labels), Wrap([this, source](const StepContext& step) {
+    MILL_RETURN_IF_ERROR(graph_.Add(MakeStep(std::move(labels), Wrap([self = shared_from_this(), this, source](const StepContext& step) {
       return MakeLabels(step.context(), training_, step.Input(source), step.output_dir());
     }))));
     StepInfo set{"label.training_set", "label", 1, label.key.value, {"labels"}, {{"training_set", "training_set.parquet"}}, {}};
@@ -187,7 +188,7 @@ class GraphBuilder {
         set.inputs.push_back(TableArtifact(plan->source));
       }
     }
-    return graph_.Add(MakeStep(std::move(set), Wrap([this](const StepContext& step) {
+    return graph_.Add(MakeStep(std::move(set), Wrap([self = shared_from_this(), this](const StepContext& step) {
       return JoinTrainingSet(step.context(), training_, step.Input("labels"), ViewFiles(step), step.output_dir());
     })));
   }
@@ -218,12 +219,12 @@ class GraphBuilder {
         }
         few.push_back(feature.value);
       }
-      MILL_RETURN_IF_ERROR(AddLearner("baseline_" + name.value, baseline.learner.value, few, baselines_));
+      MILL_RETURN_IF_ERROR(AddLearner(std::string(kBaselinePrefix) + name.value, baseline.learner.value, few, baselines_));
     }
     StepInfo info{"train.choose", "train", 1, Params({training_.choose, training_.label.name, CostParams(training_.costs)}),
                   {"training_set"}, {{"choice", "choice.json"}}, {}};
     info.inputs.insert(info.inputs.end(), trained_.begin(), trained_.end());
-    return graph_.Add(MakeStep(std::move(info), Wrap([this](const StepContext& step) {
+    return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this](const StepContext& step) {
       return ChooseLearner(step.context(), training_, TrainedDirs(step, trained_), step.Input("training_set"), step.output_dir());
     })));
   }
@@ -242,7 +243,7 @@ class GraphBuilder {
     texts.insert(texts.end(), features.begin(), features.end());
     artifacts.push_back("trained." + shown_as);
     StepInfo info{"train." + shown_as, "train", 1, Params(texts), {"training_set"}, {{artifacts.back(), "model"}}, {}};
-    return graph_.Add(MakeStep(std::move(info), Wrap([this, learner, params, shown_as, features](const StepContext& step) {
+    return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this, learner, params, shown_as, features](const StepContext& step) {
       return TrainLearner(step.context(), *learner, params, shown_as, training_.label.name, features, step.Input("training_set"),
                           step.output_dir() / "model");
     })));
@@ -265,7 +266,7 @@ class GraphBuilder {
     for (const auto* list : {&trained_, &baselines_, &validations_}) {
       info.inputs.insert(info.inputs.end(), list->begin(), list->end());
     }
-    return graph_.Add(MakeStep(std::move(info), Wrap([this](const StepContext& step) {
+    return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this](const StepContext& step) {
       EvaluationInputs inputs{TrainedDirs(step, trained_), TrainedDirs(step, baselines_), step.Input("choice"),
                               step.Input("training_set"), {}, parts_.TrainingPlans()};
       for (const std::string& validation : validations_) {
@@ -286,7 +287,7 @@ class GraphBuilder {
         info.inputs.push_back(TableArtifact(plan->source));
       }
     }
-    const auto run = Wrap([this](const StepContext& step) -> Result<StageOutput> {
+    const auto run = Wrap([self = shared_from_this(), this](const StepContext& step) -> Result<StageOutput> {
       RegistrationInputs inputs{TrainedDirs(step, trained_), step.Input("choice"), step.Input("training_set"), step.Input("labels"),
                                 step.Input("evaluation"), ViewFiles(step), step.idempotency_key()};
       StageOutput output;
@@ -296,7 +297,7 @@ class GraphBuilder {
       }
       return output;
     });
-    const auto still_holds = [this](const StepContext& step, const StepResult&) -> Result<bool> {
+    const auto still_holds = [self = shared_from_this(), this](const StepContext& step, const StepResult&) -> Result<bool> {
       MILL_ASSIGN_OR_RETURN(const Registered registered, ReadRegistered(step.output_dir() / "registered.json"));
       const auto version = parts_.environment->registry().GetVersion(registered.model, registered.version);
       return version.ok() && std::all_of(registered.model_dirs.begin(), registered.model_dirs.end(), [](const auto& entry) {
@@ -315,14 +316,14 @@ class GraphBuilder {
       info.params += Params({plan->name, plan->hash.Hex()});
       info.inputs.push_back("view." + plan->name);
     }
-    const auto run = Wrap([this, &endpoint](const StepContext& step) {
+    const auto run = Wrap([self = shared_from_this(), this, &endpoint](const StepContext& step) {
       std::vector<ViewValues> views;
       for (const features::ViewPlan* plan : parts_.PublishedPlans()) {
         views.push_back({plan, step.Input("view." + plan->name)});
       }
       return Deploy(step.context(), *parts_.environment, endpoint, views, step.output_dir());
     });
-    const auto still_holds = [this, &endpoint](const StepContext&, const StepResult&) -> Result<bool> {
+    const auto still_holds = [self = shared_from_this(), this, &endpoint](const StepContext&, const StepResult&) -> Result<bool> {
       MILL_ASSIGN_OR_RETURN(const auto deployed, ListDeployments(parts_.environment->metadata()));
       if (std::none_of(deployed.begin(), deployed.end(), [&](const auto& spec) { return spec.name == endpoint.name; })) {
         return false;
@@ -341,7 +342,7 @@ class GraphBuilder {
 
   /// What was computed for one champion does not hold for the next.
   pipelines::HoldsFunction HoldsForChampion() const {
-    return [this](const StepContext&, const StepResult& cached) -> Result<bool> {
+    return [self = shared_from_this(), this](const StepContext&, const StepResult& cached) -> Result<bool> {
       MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(*parts_.environment, *parts_.endpoint));
       return ToStageOutput(cached).champion == champion.version.model_id;
     };
@@ -351,7 +352,7 @@ class GraphBuilder {
     const serving::EndpointSpec& endpoint = *parts_.endpoint;
     StepInfo info{"score.endpoint", "score", 1, Params({endpoint.name, std::to_string(parts_.pipeline->requests)}), {"deployed"},
                   {{"scores", "scores.parquet"}}, {"register.model"}};
-    return graph_.Add(MakeStep(std::move(info), Wrap([this, &endpoint](const StepContext& step) {
+    return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this, &endpoint](const StepContext& step) {
       return Score(step.context(), *parts_.environment, endpoint, parts_.pipeline->requests, step.output_dir());
     }), HoldsForChampion()));
   }
@@ -367,7 +368,7 @@ class GraphBuilder {
     }
     StepInfo info{"monitor.drift", "monitor", 1, Params(texts), {"scores", "evaluation"},
                   {{"drift", "drift.json"}, {"report", "report.html"}, {"drift_plots", "plots"}}, {"register.model"}};
-    return graph_.Add(MakeStep(std::move(info), Wrap([this, &monitor](const StepContext& step) {
+    return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this, &monitor](const StepContext& step) {
       return Monitor(step.context(), *parts_.environment, *parts_.endpoint, monitor, step.Input("scores"),
                      step.Input("evaluation") / "report.html", step.output_dir());
     }), HoldsForChampion()));
@@ -427,7 +428,7 @@ Result<PipelineParts> ResolveParts(Environment& environment, const Project& proj
   return parts;
 }
 
-Result<pipelines::Graph> MakeGraph(const PipelineParts& parts) { return GraphBuilder(parts).Build(); }
+Result<pipelines::Graph> MakeGraph(const PipelineParts& parts) { return std::make_shared<GraphBuilder>(parts)->Build(); }
 
 std::map<std::string, std::filesystem::path> StablePaths(const PipelineParts& parts) {
   namespace fs = std::filesystem;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/project.h"
@@ -61,6 +62,9 @@ Result<StageOutput> JoinTrainingSet(const Context& context, const TrainingSpec& 
 Result<StageOutput> TrainLearner(const Context& context, const learners::Learner& learner, const learners::Params& params,
                                  const std::string& shown_as, const std::string& label, const std::vector<std::string>& features,
                                  const std::filesystem::path& training_set, const std::filesystem::path& out);
+
+/// Baselines are trained under their name with this in front.
+inline constexpr std::string_view kBaselinePrefix = "baseline_";
 
 /// A trained learner's folder, by the name it is shown under.
 struct TrainedDir {

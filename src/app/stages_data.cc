@@ -32,6 +32,12 @@ const char* SplitName(features::SplitSet set) {
   return "";
 }
 
+/// A text that fits a column of a table.
+std::string Shortened(const std::string& text) {
+  constexpr std::size_t kWidth = 48;
+  return text.size() <= kWidth ? text : text.substr(0, kWidth - 3) + "...";
+}
+
 std::string Percent(double share) { return base::FormatFixed(100 * share, 1) + "%"; }
 
 /// Rows, positives and their share of each set, as table and metrics.
@@ -94,7 +100,7 @@ Result<void> CheckQuality(const Context& context, const quality::Suite& suite, c
   for (const quality::ExpectationResult& item : result.results) {
     const std::string seen = item.problem.empty() ? item.observed : item.problem;
     const char* verdict = item.success ? "ok" : (item.severity == "warn" ? "warn" : "FAILED");
-    shown.rows.push_back({item.kind, item.subject, item.wanted, seen, verdict});
+    shown.rows.push_back({item.kind, item.subject, Shortened(item.wanted), seen, verdict});
     list.push_back({{"expectation", item.kind},
                     {"column", item.subject},
                     {"wanted", item.wanted},

@@ -52,6 +52,9 @@ Result<Loaded> Load(const Context& context, const TrainingSpec& training, const 
   MILL_ASSIGN_OR_RETURN(loaded.training_set, data::ReadParquet(context, inputs.training_set));
   MILL_ASSIGN_OR_RETURN(loaded.models, ReadAllTrained(inputs.trained));
   MILL_ASSIGN_OR_RETURN(loaded.baselines, ReadAllTrained(inputs.baselines));
+  for (TrainedModel& baseline : loaded.baselines) {
+    baseline.name = baseline.name.substr(kBaselinePrefix.size());
+  }
   MILL_ASSIGN_OR_RETURN(const Json choice, ReadJsonFile(inputs.choice));
   loaded.threshold = choice.value("threshold", 0.5);
   const std::string learner = choice.value("learner", "");
@@ -250,7 +253,7 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project, con
     MILL_ASSIGN_OR_RETURN(auto against, evaluation::CompareWithBaseline(baseline.name, baseline.learner + " on " + columns + " alone",
                                                                         chosen_scores, values, loaded.test.labels));
     report.baselines.push_back(std::move(against));
-    scores["baseline_" + baseline.name] = std::move(values);
+    scores[std::string(kBaselinePrefix) + baseline.name] = std::move(values);
   }
 
   MILL_ASSIGN_OR_RETURN(report.importance, Importance(context, loaded));

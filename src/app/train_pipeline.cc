@@ -110,7 +110,24 @@ class StageTracker final : public pipelines::RunObserver {
     if (!linked.ok() && !link_error_) {
       link_error_ = linked.error();
     }
-    report.outputs.push_back(path.string());
+    AddPaths(artifact.file, path, report);
+  }
+
+  /// A file's path; for a folder those of the files in it, so that a reader finds each by name.
+  static void AddPaths(const fs::path& published, const fs::path& stable, cli::StageReport& report) {
+    std::error_code error;
+    if (!fs::is_directory(published, error)) {
+      report.outputs.push_back(stable.string());
+      return;
+    }
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(published, error)) {
+      if (entry.is_regular_file() && entry.path().extension() != ".svg" && entry.path().extension() != ".png") {
+        files.push_back((stable / entry.path().filename()).string());
+      }
+    }
+    std::sort(files.begin(), files.end());
+    report.outputs.insert(report.outputs.end(), files.begin(), files.end());
   }
 
   void AddRegistered(const fs::path& file, cli::StageReport& report) {
