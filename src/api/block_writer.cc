@@ -162,6 +162,32 @@ Result<void> BlockWriter::Finish() {
   return {};
 }
 
+Result<void> WriteJson(const JsonValue& value, std::size_t row, Target target, BlockWriter& writer, bool accept_nan_text) {
+  const std::string_view raw = value.raw();
+  switch (value.kind()) {
+    case JsonKind::kNull:
+    case JsonKind::kNaN: return writer.SetNull(row, target);
+    case JsonKind::kInfinity:
+    case JsonKind::kMinusInfinity: return writer.SetDouble(row, target, value.Number());
+    case JsonKind::kNumber: break;
+    case JsonKind::kString: {
+      std::string scratch;
+      const std::string_view text = value.Text(scratch);
+      return accept_nan_text && text == "NaN" && !target.is_key ? writer.SetNull(row, target) : writer.SetText(row, target, text);
+    }
+    case JsonKind::kArray: return writer.WrongType(row, target, "a list");
+    case JsonKind::kObject: return writer.WrongType(row, target, "an object");
+    case JsonKind::kTrue:
+    case JsonKind::kFalse: return writer.WrongType(row, target, raw);
+  }
+  if (target.is_key && raw.find_first_of(".eE") == std::string_view::npos) {
+    std::int64_t whole = 0;
+    return ParseWhole(raw, whole) ? writer.SetInt(row, target, whole) : Result<void>(writer.WrongType(row, target, raw));
+  }
+  const double number = value.Number();
+  return std::isinf(number) ? Result<void>(writer.WrongType(row, target, raw)) : writer.SetDouble(row, target, number);
+}
+
 namespace {
 
 // The fields of CSV text one by one; quotes as in RFC 4180.

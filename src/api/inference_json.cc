@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests of the Open Inference Protocol, version 2, REST
 // (kserve/open-inference-protocol, specification/protocol/inference_rest.md).
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <vector>
 
-#include "api/internal/json_cursor.h"
+#include "api/internal/json_tape.h"
 #include "api/internal/row_reader.h"
 
 namespace millrace::api::internal {
@@ -17,27 +19,30 @@ enum class DataType { kFloat64, kFloat32, kInteger, kBytes };
 
 class InferenceReader {
  public:
-  InferenceReader(JsonBody& json, BlockWriter& writer) : json_(json), writer_(writer) {}
+  explicit InferenceReader(BlockWriter& writer) : writer_(writer) {}
 
-  Result<InferenceRequest> Read();
+  Result<InferenceRequest> Read(const JsonValue& root);
 
  private:
   struct Tensor {
     std::string name;
+    std::string datatype;
     DataType type = DataType::kFloat64;
     std::vector<std::uint64_t> shape;
     std::uint64_t n_values = 1;
   };
 
-  Result<void> ReadTensor(od::object object);
-  Result<void> ReadShape(od::object& object, Tensor& tensor);
-  Result<void> ReadType(od::object& object, Tensor& tensor);
+  Result<void> ReadOptions(const JsonValue& root, InferenceRequest& request);
+  Result<void> ReadTensor(const JsonValue& object);
+  Result<void> ReadShape(const JsonValue& object);
+  Result<void> ReadType(const JsonValue& object);
+  /// What each value of a row of tensor_ fills.
+  Result<void> ChooseTargets();
   /// Walks nested or flat lists in row-major order.
-  Result<void> ReadData(od::array list, int depth);
-  Result<void> WriteNext(od::value& value);
-  Result<std::string> ReadName(od::object& object, const char* what);
+  Result<void> ReadData(const JsonValue& list, int depth);
+  Result<void> WriteNext(const JsonValue& value);
+  Result<std::string> ReadText(const JsonValue& object, const char* key, const std::string& what);
 
-  JsonBody& json_;
   BlockWriter& writer_;
   bool is_first_tensor_ = true;
   // The tensor that is being read.
@@ -46,46 +51,46 @@ class InferenceReader {
   std::uint64_t at_ = 0;
 };
 
-Result<InferenceRequest> InferenceReader::Read() {
-  od::object root;
-  if (const auto error = json_.document().get_object().get(root)) {
-    if (error == simdjson::INCORRECT_TYPE) {
-      return base::InvalidArgument("the request's body is not a JSON object");
+Result<void> InferenceReader::ReadOptions(const JsonValue& root, InferenceRequest& request) {
+  const JsonField id = FindField(root, "id");
+  if (id.found) {
+    if (!id.value.is_string()) {
+      return base::InvalidArgument("\"id\" is not a text");
     }
-    return json_.Bad(error);
+    std::string scratch;
+    request.id = std::string(id.value.Text(scratch));
   }
-  InferenceRequest request;
-  std::string_view id;
-  const auto id_error = root.find_field_unordered("id").get_string().get(id);
-  if (!id_error) {
-    request.id = std::string(id);
-  } else if (id_error != simdjson::NO_SUCH_FIELD) {
-    return id_error == simdjson::INCORRECT_TYPE ? base::InvalidArgument("\"id\" is not a text") : json_.Bad(id_error);
+  const JsonField outputs = FindField(root, "outputs");
+  if (outputs.found && !outputs.value.is_array()) {
+    return base::InvalidArgument("\"outputs\" is not a list");
   }
-  od::array outputs;
-  const auto outputs_error = root.find_field_unordered("outputs").get_array().get(outputs);
-  if (!outputs_error) {
-    for (auto element : outputs) {
-      od::object output;
-      if (element.get_object().get(output)) {
+  if (outputs.found) {
+    for (const JsonValue output : outputs.value) {
+      if (!output.is_object()) {
         return base::InvalidArgument("\"outputs\" holds something that is not an object");
       }
-      MILL_ASSIGN_OR_RETURN(std::string name, ReadName(output, "outputs"));
+      MILL_ASSIGN_OR_RETURN(std::string name, ReadText(output, "name", "an entry of \"outputs\""));
       request.outputs.push_back(std::move(name));
     }
-  } else if (outputs_error != simdjson::NO_SUCH_FIELD) {
-    return outputs_error == simdjson::INCORRECT_TYPE ? base::InvalidArgument("\"outputs\" is not a list") : json_.Bad(outputs_error);
   }
-  od::array inputs;
-  if (root.find_field_unordered("inputs").get_array().get(inputs)) {
+  return {};
+}
+
+Result<InferenceRequest> InferenceReader::Read(const JsonValue& root) {
+  if (!root.is_object()) {
+    return base::InvalidArgument("the request's body is not a JSON object");
+  }
+  InferenceRequest request;
+  MILL_RETURN_IF_ERROR(ReadOptions(root, request));
+  const JsonField inputs = FindField(root, "inputs");
+  if (!inputs.found || !inputs.value.is_array()) {
     return base::InvalidArgument("the request has no list \"inputs\"").Hint("send tensors: {\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}]}");
   }
-  for (auto element : inputs) {
-    od::object object;
-    if (element.get_object().get(object)) {
+  for (const JsonValue tensor : inputs.value) {
+    if (!tensor.is_object()) {
       return base::InvalidArgument("\"inputs\" holds something that is not an object");
     }
-    MILL_RETURN_IF_ERROR(ReadTensor(object));
+    MILL_RETURN_IF_ERROR(ReadTensor(tensor));
   }
   if (is_first_tensor_) {
     return base::InvalidArgument("\"inputs\" is empty").Hint("send the key, or the columns of the model");
@@ -94,63 +99,60 @@ Result<InferenceRequest> InferenceReader::Read() {
   return request;
 }
 
-Result<std::string> InferenceReader::ReadName(od::object& object, const char* what) {
-  std::string_view name;
-  if (object.find_field_unordered("name").get_string().get(name)) {
-    return base::InvalidArgument(std::string("an entry of \"") + what + "\" has no text \"name\"");
+Result<std::string> InferenceReader::ReadText(const JsonValue& object, const char* key, const std::string& what) {
+  const JsonField field = FindField(object, key);
+  if (!field.found || !field.value.is_string()) {
+    return base::InvalidArgument(what + " has no text \"" + key + "\"");
   }
-  return std::string(name);
+  std::string scratch;
+  return std::string(field.value.Text(scratch));
 }
 
-Result<void> InferenceReader::ReadType(od::object& object, Tensor& tensor) {
-  std::string_view text;
-  if (object.find_field_unordered("datatype").get_string().get(text)) {
-    return base::InvalidArgument("tensor \"" + tensor.name + "\" has no text \"datatype\"");
-  }
+Result<void> InferenceReader::ReadType(const JsonValue& object) {
+  MILL_ASSIGN_OR_RETURN(tensor_.datatype, ReadText(object, "datatype", "tensor \"" + tensor_.name + "\""));
+  const std::string_view text = tensor_.datatype;
   if (text == "FP64") {
-    tensor.type = DataType::kFloat64;
+    tensor_.type = DataType::kFloat64;
   } else if (text == "FP32") {
-    tensor.type = DataType::kFloat32;
+    tensor_.type = DataType::kFloat32;
   } else if (text == "INT64" || text == "INT32" || text == "INT16" || text == "INT8" || text == "UINT8" || text == "UINT16" ||
              text == "UINT32" || text == "UINT64") {
-    tensor.type = DataType::kInteger;
+    tensor_.type = DataType::kInteger;
   } else if (text == "BYTES") {
-    tensor.type = DataType::kBytes;
+    tensor_.type = DataType::kBytes;
   } else {
-    return base::InvalidArgument("tensor \"" + tensor.name + "\" has datatype \"" + std::string(text) +
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has datatype \"" + tensor_.datatype +
                                  "\"; wanted FP64, FP32, INT8 to INT64, UINT8 to UINT64, or BYTES for a key");
   }
   return {};
 }
 
-Result<void> InferenceReader::ReadShape(od::object& object, Tensor& tensor) {
-  od::array shape;
-  if (object.find_field_unordered("shape").get_array().get(shape)) {
-    return base::InvalidArgument("tensor \"" + tensor.name + "\" has no list \"shape\"");
+Result<void> InferenceReader::ReadShape(const JsonValue& object) {
+  const JsonField shape = FindField(object, "shape");
+  if (!shape.found || !shape.value.is_array()) {
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has no list \"shape\"");
   }
-  for (auto element : shape) {
+  for (const JsonValue element : shape.value) {
+    const std::string_view raw = element.raw();
     std::uint64_t size = 0;
-    if (element.get_uint64().get(size)) {
-      return base::InvalidArgument("tensor \"" + tensor.name + "\" has a shape with an entry that is not a whole number >= 0");
+    const auto read = std::from_chars(raw.data(), raw.data() + raw.size(), size);
+    if (element.kind() != JsonKind::kNumber || read.ec != std::errc() || read.ptr != raw.data() + raw.size()) {
+      return base::InvalidArgument("tensor \"" + tensor_.name + "\" has a shape with an entry that is not a whole number >= 0");
     }
-    tensor.shape.push_back(size);
-    if (size != 0 && tensor.n_values > std::numeric_limits<std::uint32_t>::max() / size) {
-      return base::InvalidArgument("tensor \"" + tensor.name + "\" has a shape of more than 2^32 values");
+    tensor_.shape.push_back(size);
+    if (size != 0 && tensor_.n_values > std::numeric_limits<std::uint32_t>::max() / size) {
+      return base::InvalidArgument("tensor \"" + tensor_.name + "\" has a shape of more than 2^32 values");
     }
-    tensor.n_values *= size;
+    tensor_.n_values *= size;
   }
-  if (tensor.shape.empty() || tensor.shape.size() > 2) {
-    return base::InvalidArgument("tensor \"" + tensor.name + "\" has " + std::to_string(tensor.shape.size()) + " dimensions; wanted [n], [n, 1] or [n, " +
+  if (tensor_.shape.empty() || tensor_.shape.size() > 2) {
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " + std::to_string(tensor_.shape.size()) + " dimensions; wanted [n], [n, 1] or [n, " +
                                  std::to_string(writer_.snapshot().n_columns()) + "]");
   }
   return {};
 }
 
-Result<void> InferenceReader::ReadTensor(od::object object) {
-  tensor_ = {};
-  MILL_ASSIGN_OR_RETURN(tensor_.name, ReadName(object, "inputs"));
-  MILL_RETURN_IF_ERROR(ReadType(object, tensor_));
-  MILL_RETURN_IF_ERROR(ReadShape(object, tensor_));
+Result<void> InferenceReader::ChooseTargets() {
   const std::size_t n_columns = writer_.snapshot().n_columns();
   const std::uint64_t width = tensor_.shape.size() == 2 ? tensor_.shape[1] : 1;
   const Target target = writer_.Find(tensor_.name, 0);
@@ -171,8 +173,17 @@ Result<void> InferenceReader::ReadTensor(od::object object) {
   if (tensor_.type == DataType::kBytes && !target.is_key) {
     return base::InvalidArgument("tensor \"" + tensor_.name + "\" has datatype BYTES; wanted FP64, FP32 or an integer type");
   }
-  od::array data;
-  if (object.find_field_unordered("data").get_array().get(data)) {
+  return {};
+}
+
+Result<void> InferenceReader::ReadTensor(const JsonValue& object) {
+  tensor_ = {};
+  MILL_ASSIGN_OR_RETURN(tensor_.name, ReadText(object, "name", "an entry of \"inputs\""));
+  MILL_RETURN_IF_ERROR(ReadType(object));
+  MILL_RETURN_IF_ERROR(ReadShape(object));
+  MILL_RETURN_IF_ERROR(ChooseTargets());
+  const JsonField data = FindField(object, "data");
+  if (!data.found || !data.value.is_array()) {
     return base::InvalidArgument("tensor \"" + tensor_.name + "\" has no list \"data\"").Hint("binary tensors are not supported; send data as JSON");
   }
   if (!is_first_tensor_ && tensor_.shape[0] != writer_.n_rows()) {
@@ -180,7 +191,7 @@ Result<void> InferenceReader::ReadTensor(od::object object) {
                                  std::to_string(writer_.n_rows()));
   }
   at_ = 0;
-  MILL_RETURN_IF_ERROR(ReadData(data, 0));
+  MILL_RETURN_IF_ERROR(ReadData(data.value, 0));
   if (at_ != tensor_.n_values) {
     return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " + std::to_string(at_) + " values; its shape wants " + std::to_string(tensor_.n_values));
   }
@@ -188,29 +199,20 @@ Result<void> InferenceReader::ReadTensor(od::object object) {
   return {};
 }
 
-Result<void> InferenceReader::ReadData(od::array list, int depth) {
-  for (auto element : list) {
-    od::value value;
-    if (const auto error = element.get(value)) {
-      return json_.Bad(error);
-    }
-    if (Token(value).substr(0, 1) == "[") {
-      if (depth >= 2) {
-        return base::InvalidArgument("tensor \"" + tensor_.name + "\" has data nested deeper than its shape");
-      }
-      od::array inner;
-      if (const auto error = value.get_array().get(inner)) {
-        return json_.Bad(error);
-      }
-      MILL_RETURN_IF_ERROR(ReadData(inner, depth + 1));
-    } else {
+Result<void> InferenceReader::ReadData(const JsonValue& list, int depth) {
+  for (const JsonValue value : list) {
+    if (!value.is_array()) {
       MILL_RETURN_IF_ERROR(WriteNext(value));
+    } else if (depth >= 2) {
+      return base::InvalidArgument("tensor \"" + tensor_.name + "\" has data nested deeper than its shape");
+    } else {
+      MILL_RETURN_IF_ERROR(ReadData(value, depth + 1));
     }
   }
   return {};
 }
 
-Result<void> InferenceReader::WriteNext(od::value& value) {
+Result<void> InferenceReader::WriteNext(const JsonValue& value) {
   if (at_ >= tensor_.n_values) {
     return base::InvalidArgument("tensor \"" + tensor_.name + "\" has more values than its shape, which wants " + std::to_string(tensor_.n_values));
   }
@@ -221,30 +223,27 @@ Result<void> InferenceReader::WriteNext(od::value& value) {
   if (is_first_tensor_ && row == writer_.n_rows()) {
     writer_.AddRow();
   }
-  const std::string_view token = Token(value);
-  if (tensor_.type == DataType::kFloat32 && !target.is_key && !token.empty() &&
-      (token.front() == '-' || (token.front() >= '0' && token.front() <= '9')) && token != "-Infinity") {
-    double number = 0.0;
-    if (const auto error = value.get_double().get(number)) {
-      return json_.Bad(error);
-    }
+  const bool is_number = value.kind() == JsonKind::kNumber;
+  if (tensor_.type == DataType::kFloat32 && is_number && !target.is_key) {
+    const double number = value.Number();
     if (std::abs(number) > static_cast<double>(std::numeric_limits<float>::max())) {
-      return writer_.WrongType(row, target, std::string(token) + " (beyond FP32)");
+      return writer_.WrongType(row, target, std::string(value.raw()) + " (beyond FP32)");
     }
     return writer_.SetDouble(row, target, static_cast<double>(static_cast<float>(number)));
   }
-  if (tensor_.type == DataType::kInteger && token.find_first_of(".eE") != std::string_view::npos && token.front() != '"') {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has an integer datatype, but row " + std::to_string(row) + " is " + std::string(token.substr(0, 40)));
+  if (tensor_.type == DataType::kInteger && is_number && value.raw().find_first_of(".eE") != std::string_view::npos) {
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has an integer datatype, but row " + std::to_string(row) + " is " +
+                                 std::string(value.raw().substr(0, 40)));
   }
-  return WriteScalar(json_, value, row, target, writer_, tensor_.type == DataType::kFloat64 || tensor_.type == DataType::kFloat32);
+  return WriteJson(value, row, target, writer_, tensor_.type == DataType::kFloat64 || tensor_.type == DataType::kFloat32);
 }
 
 }  // namespace
 
 Result<InferenceRequest> ReadInferenceJson(std::string_view body, BlockWriter& writer) {
-  thread_local JsonBody json;
-  MILL_RETURN_IF_ERROR(json.Open(body));
-  return InferenceReader(json, writer).Read();
+  thread_local JsonTape tape;
+  MILL_RETURN_IF_ERROR(tape.Parse(body));
+  return InferenceReader(writer).Read(tape.root());
 }
 
 }  // namespace millrace::api::internal

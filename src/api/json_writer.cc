@@ -7,10 +7,7 @@
 
 namespace millrace::api::internal {
 
-namespace {
-
-// Length of the UTF-8 sequence at `at` (RFC 3629), or 0 where there is none.
-std::size_t SequenceLength(std::string_view text, std::size_t at) {
+std::size_t Utf8Length(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(at);
   const std::size_t n = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3
@@ -28,14 +25,12 @@ std::size_t SequenceLength(std::string_view text, std::size_t at) {
   return is_overlong || is_outside ? 0 : n;
 }
 
-}  // namespace
-
 void AppendJsonString(std::string_view text, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
   out.push_back('"');
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
-    const std::size_t n = SequenceLength(text, i);
+    const std::size_t n = Utf8Length(text, i);
     if (n == 0) {
       out.append("\xEF\xBF\xBD");
       ++i;

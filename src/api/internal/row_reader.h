@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/internal/json_tape.h"
 #include "base/result.h"
 #include "serving/snapshot.h"
 
@@ -61,6 +62,10 @@ class BlockWriter {
   // Rows whose key has been set; the block's keys are dropped where it stays 0.
   std::size_t n_keys_ = 0;
 };
+
+/// Writes a JSON value to its target: numbers, null, NaN and the infinities; a text only where it is a key.
+/// @param accept_nan_text  whether "NaN" in quotes counts as missing
+Result<void> WriteJson(const JsonValue& value, std::size_t row, Target target, BlockWriter& writer, bool accept_nan_text);
 
 /// One of dataframe_split, dataframe_records, instances, inputs, and params, which is ignored.
 Result<void> ReadMlflowJson(std::string_view body, BlockWriter& writer);
