@@ -91,7 +91,7 @@ void HistoryOfDemo(benchmark::State& state) {
   Measure(state, *plan, *source, KeyColumn::FromTable(*requests, "customer_id").value(),
           requests->Timestamps("as_of").value().values, path + "/features.parquet");
 }
-BENCHMARK(HistoryOfDemo)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(HistoryOfDemo)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
 
 /// A million events of ten thousand keys in order of time, twelve as-of times.
 void HistoryOfSyntheticEvents(benchmark::State& state) {
@@ -126,7 +126,7 @@ void HistoryOfSyntheticEvents(benchmark::State& state) {
       source);
   Measure(state, plan.value(), source, KeyColumn::Int64s(request_keys), as_of, "");
 }
-BENCHMARK(HistoryOfSyntheticEvents)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(HistoryOfSyntheticEvents)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
 
 }  // namespace
 }  // namespace millrace::features
