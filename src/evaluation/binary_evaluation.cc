@@ -72,7 +72,7 @@ Result<void> AddDecisions(std::span<const double> scores, std::span<const std::u
 }  // namespace
 
 const base::Declaration<CostSpec>& CostSpec::Declared() {
-  static const base::Declaration<CostSpec> declared =
+  static const base::Declaration<CostSpec> kDeclared =
       base::Declaration<CostSpec>(
           "costs", "What right and wrong decisions cost per row; a gain is a negative cost.")
           .Field("true_positive", &CostSpec::true_positive,
@@ -84,7 +84,7 @@ const base::Declaration<CostSpec>& CostSpec::Declared() {
           .Field("true_negative", &CostSpec::true_negative,
                  "Cost of not acting on a row that is negative.")
           .Field("unit", &CostSpec::unit, "Unit of the costs, for reports, for example GBP.");
-  return declared;
+  return kDeclared;
 }
 
 std::vector<std::pair<std::string, double>> BinaryEvaluation::Metrics() const {

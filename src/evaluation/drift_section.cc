@@ -41,8 +41,9 @@ std::string DriftSectionHtml(const DriftSection& drift) {
   const std::string intro = "<strong>" + Esc(drift.summary) +
                             "</strong> Compared: " + Esc(drift.current) + ", against " +
                             Esc(drift.reference) + ".";
-  return Section("drift", "Has the world moved since training?", intro,
-                 internal::DriftFigure(drift).ToHtml() + table.ToHtml());
+  return Section(
+      "drift", "Has the world moved since training?", intro,
+      "<div class=\"narrow\">" + internal::DriftFigure(drift).ToHtml() + "</div>" + table.ToHtml());
 }
 
 // Puts `content` between two marks that stand in the page.

@@ -62,6 +62,7 @@ tr.chosen td:first-child{box-shadow:inset 3px 0 0 var(--blue);padding-left:10px}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:20px}
 .grid.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:14px}
 .grid>*{min-width:0}
+.narrow{max-width:720px}td:last-child{min-width:150px}td.n:last-child{min-width:0}
 figure.plot{margin:0}
 figure.plot svg{display:block;width:100%;height:auto}
 .grid.small figure.plot{border:1px solid #eef1f5;border-radius:10px}

@@ -320,6 +320,7 @@ std::string DistributionSection(const ReportData& data) {
            Esc(data.distribution_groups[g]) + "</span>";
   }
   std::vector<std::string> figures;
+  figures.reserve(data.distributions.size());
   for (const FeatureDistribution& distribution : data.distributions) {
     figures.push_back(internal::DistributionFigure(data, distribution).ToHtml());
   }
@@ -417,7 +418,7 @@ std::string RenderHtmlReport(const ReportData& data) {
                          ExpectationSection(data) + GateSection(data);
   sections += std::string(internal::kDriftBegin) + std::string(internal::kDriftEnd);
   sections += LineageSection(data);
-  const std::string page =
+  std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>" +
       Esc(data.project) + ": " + Esc(data.title) + "</title>\n<style>" +

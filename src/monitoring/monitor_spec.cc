@@ -5,17 +5,17 @@
 namespace millrace::monitoring {
 
 const base::Declaration<Limits>& Limits::Declared() {
-  static const base::Declaration<Limits> declared =
+  static const base::Declaration<Limits> kDeclared =
       base::Declaration<Limits>("limits", "Two limits of one drift statistic.")
           .Field("warn", &Limits::warn, "From here on the column is one to watch.",
                  {.minimum = 0.0})
           .Field("drift", &Limits::drift, "From here on the statistic votes for drift.",
                  {.minimum = 0.0});
-  return declared;
+  return kDeclared;
 }
 
 const base::Declaration<DriftThresholds>& DriftThresholds::Declared() {
-  static const base::Declaration<DriftThresholds> declared =
+  static const base::Declaration<DriftThresholds> kDeclared =
       base::Declaration<DriftThresholds>("thresholds", "Limits of the drift statistics.")
           .Field("psi", &DriftThresholds::psi,
                  "Population stability index over ten quantile bins of the reference.")
@@ -31,11 +31,11 @@ const base::Declaration<DriftThresholds>& DriftThresholds::Declared() {
           .Field("votes", &DriftThresholds::votes,
                  "How many of the four statistics must vote for drift; fewer are a warning.",
                  {.minimum = 1.0, .maximum = 4.0});
-  return declared;
+  return kDeclared;
 }
 
 const base::Declaration<MonitorSpec>& MonitorSpec::Declared() {
-  static const base::Declaration<MonitorSpec> declared =
+  static const base::Declaration<MonitorSpec> kDeclared =
       base::Declaration<MonitorSpec>("monitor",
                                      "A comparison of what is scored with what was trained on.")
           .Field("name", &MonitorSpec::name, "Name of the monitor.", {.required = true})
@@ -50,7 +50,7 @@ const base::Declaration<MonitorSpec>& MonitorSpec::Declared() {
           .Field("thresholds", &MonitorSpec::thresholds, "Limits of the drift statistics.")
           .Field("minimum_rows", &MonitorSpec::minimum_rows,
                  "With fewer rows on a side no verdict is given.", {.minimum = 1.0});
-  return declared;
+  return kDeclared;
 }
 
 }  // namespace millrace::monitoring
