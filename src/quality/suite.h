@@ -89,8 +89,7 @@ struct KindInfo {
 const std::vector<KindInfo>& Kinds();
 
 /// Adds what is wrong with an expectation apart from any table: an unknown kind, a field that is
-/// missing or that the kind does not read, a regular expression that does not compile, min above
-/// max.
+/// missing or that the kind does not read, a regular expression that does not compile.
 void ValidateExpectation(const Expectation& expectation, base::ErrorList& errors);
 
 /// Reads a Great Expectations suite (JSON of 1.x, or of 0.x with `expectation_type`). Its
