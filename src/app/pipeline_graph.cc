@@ -370,7 +370,7 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
                   {{"drift", "drift.json"}, {"report", "report.html"}, {"drift_plots", "plots"}}, {"register.model"}};
     return graph_.Add(MakeStep(std::move(info), Wrap([self = shared_from_this(), this, &monitor](const StepContext& step) {
       return Monitor(step.context(), *parts_.environment, *parts_.endpoint, monitor, step.Input("scores"),
-                     step.Input("evaluation") / "report.html", step.output_dir());
+                     step.Input("evaluation") / "evaluation.html", step.output_dir());
     }), HoldsForChampion()));
   }
 

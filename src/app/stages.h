@@ -86,7 +86,7 @@ struct EvaluationInputs {
   std::vector<const features::ViewPlan*> views;
 };
 
-/// evaluate: metrics.json, test_scores.parquet, reference.parquet (what monitoring compares with), importance.json, report.html, plots/.
+/// evaluate: metrics.json, test_scores.parquet, reference.parquet (what monitoring compares with), importance.json, evaluation.html, plots/.
 Result<StageOutput> Evaluate(const Context& context, const Project& project, const TrainingSpec& training,
                              const EvaluationInputs& inputs, const std::filesystem::path& out);
 

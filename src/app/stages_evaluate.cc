@@ -292,7 +292,7 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project, con
   MILL_RETURN_IF_ERROR(WriteScores(context, training, loaded, scores, out));
   MILL_RETURN_IF_ERROR(WriteReference(context, loaded, out));
   MILL_RETURN_IF_ERROR(WriteImportance(report.importance, out));
-  MILL_RETURN_IF_ERROR(evaluation::WriteHtmlReport(out / "report.html", report));
+  MILL_RETURN_IF_ERROR(evaluation::WriteHtmlReport(out / "evaluation.html", report));
   MILL_RETURN_IF_ERROR([&]() -> Result<void> {
     auto plots = evaluation::WritePlots(out / "plots", report);
     return plots.ok() ? Result<void>() : Result<void>(std::move(plots).error());

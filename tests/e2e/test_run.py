@@ -62,12 +62,12 @@ def test_no_label_window_reaches_into_a_later_set(report):
     assert last["validation"] + window <= first["test"]
 
 
-def test_the_model_beats_recency_alone_with_the_intervals_apart(report):
+def test_the_model_beats_recency_alone_with_the_intervals_apart(finished, report):
     metrics = millrace.stage(report, "evaluate")["metrics"]
     assert metrics["roc_auc"] >= 0.76
     assert metrics["roc_auc_lower"] > metrics["baseline_recency_roc_auc"]
     assert metrics["baseline_majority_roc_auc"] == 0.5
-    text = millrace.run("run", pathlib.Path(millrace.output(report, "report.html")).parents[3]).stdout
+    text = millrace.run("run", finished).stdout
     assert re.search(r"recency .*yes, intervals apart", text)
 
 
