@@ -44,6 +44,7 @@ format: ## rewrite the C++ sources in the house format
 bench: build ## micro-benchmarks and the comparisons under bench/
 	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --bench
 	@scripts/build.sh release benches
+	@$(BINARY) run examples/churn >/dev/null
 	@scripts/bench.sh
 
 asan: setup ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -46,7 +46,7 @@ if [ $check = 0 ]; then
   xargs -0 -P 2 -n 40 "$tool" -i --style="file:$root/.clang-format" <"$list"
   exit 0
 fi
-if findings=$(xargs -0 -P 2 -n 40 "$tool" --dry-run --Werror --style="file:$root/.clang-format" <"$list" 2>&1); then
+if findings=$(xargs -0 -n 200 "$tool" --dry-run --Werror --style="file:$root/.clang-format" <"$list" 2>&1); then
   exit 0
 fi
 echo "$findings" | sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: error: .*/\1/p' | sort -u | sed 's/^/not formatted: /'
