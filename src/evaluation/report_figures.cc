@@ -302,6 +302,7 @@ Figure CostFigure(const ReportData& data) {
 
 std::vector<Figure> ImportanceFigures(const ReportData& data) {
   std::vector<Figure> figures;
+  figures.reserve(2);
   for (Panel& panel : ImportancePanels(data)) {
     Figure figure(panel.title(), "Features by " + panel.title() + ", the greatest on top.");
     figure.Size(kWidth, ImportanceHeight(data)).Add(std::move(panel));
@@ -339,6 +340,7 @@ Figure AllDistributionsFigure(const ReportData& data) {
 
 Figure DriftFigure(const DriftSection& drift) {
   std::vector<const DriftRow*> rows;
+  rows.reserve(drift.rows.size());
   for (const DriftRow& row : drift.rows) {
     rows.push_back(&row);
   }

@@ -132,6 +132,7 @@ double AzurePsi(std::span<const double> reference, std::span<const double> curre
   const auto smooth = [&](std::span<const double> values) {
     std::vector<double> shares;
     const std::vector<std::int64_t> counts = CountInEdges(values, edges);
+    shares.reserve(counts.size());
     for (const std::int64_t count : counts) {
       shares.push_back((static_cast<double>(count) + 1) /
                        static_cast<double>(values.size() + counts.size()));
