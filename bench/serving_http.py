@@ -72,7 +72,7 @@ def process(command, log, **options):
             child.wait()
 
 
-def wait_for(what, probe, child, log, seconds=90):
+def wait_for(what, probe, child, log, seconds=300):
     """What `probe` gives once it gives something; ends the benchmark when the server died or the time is up."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -17,7 +17,8 @@ constexpr double kExactIntegers = 9007199254740992.0;
 constexpr std::size_t kShownBytes = 40;
 
 std::string Quoted(std::string_view text) {
-  return "\"" + std::string(text.substr(0, kShownBytes)) + (text.size() > kShownBytes ? "...\"" : "\"");
+  return "\"" + std::string(text.substr(0, kShownBytes)) +
+         (text.size() > kShownBytes ? "...\"" : "\"");
 }
 
 std::string NumberText(double value) {
@@ -25,7 +26,9 @@ std::string NumberText(double value) {
   return std::string(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
-bool IsWhole(double value) { return std::trunc(value) == value && std::abs(value) <= kExactIntegers; }
+bool IsWhole(double value) {
+  return std::trunc(value) == value && std::abs(value) <= kExactIntegers;
+}
 
 template <typename T>
 bool ParseWhole(std::string_view text, T& value) {
@@ -35,25 +38,29 @@ bool ParseWhole(std::string_view text, T& value) {
 }
 
 bool IsMissingText(std::string_view text) {
-  return text.empty() || text == "NA" || text == "NaN" || text == "nan" || text == "null" || text == "NULL" || text == "N/A";
+  return text.empty() || text == "NA" || text == "NaN" || text == "nan" || text == "null" ||
+         text == "NULL" || text == "N/A";
 }
 
 }  // namespace
 
-BlockWriter::BlockWriter(const serving::Snapshot& snapshot, serving::RowBlock& block) : snapshot_(snapshot), block_(block) {
+BlockWriter::BlockWriter(const serving::Snapshot& snapshot, serving::RowBlock& block)
+    : snapshot_(snapshot), block_(block) {
   block_.Reset(0, snapshot_.n_columns());
 }
 
 Target BlockWriter::Find(std::string_view name, std::size_t guess) const {
   Target target;
   target.is_key = snapshot_.has_key() && name == snapshot_.spec().key;
-  target.column = guess < snapshot_.n_columns() && snapshot_.columns()[guess].name == name ? static_cast<int>(guess)
-                                                                                            : snapshot_.ColumnIndex(name);
+  target.column = guess < snapshot_.n_columns() && snapshot_.columns()[guess].name == name
+                      ? static_cast<int>(guess)
+                      : snapshot_.ColumnIndex(name);
   return target;
 }
 
 std::string BlockWriter::NameOf(Target target) const {
-  return target.is_key ? snapshot_.spec().key : snapshot_.columns()[static_cast<std::size_t>(target.column)].name;
+  return target.is_key ? snapshot_.spec().key
+                       : snapshot_.columns()[static_cast<std::size_t>(target.column)].name;
 }
 
 void BlockWriter::AddRows(std::size_t n) {
@@ -69,16 +76,19 @@ Error BlockWriter::WrongType(std::size_t row, Target target, std::string_view se
   std::string_view wanted = "a number";
   if (target.is_key) {
     wanted = snapshot_.key_type() == data::ColumnType::kString ? "a text" : "an integer";
-  } else if (snapshot_.columns()[static_cast<std::size_t>(target.column)].type == models::ColumnSpec::Type::kLong) {
+  } else if (snapshot_.columns()[static_cast<std::size_t>(target.column)].type ==
+             models::ColumnSpec::Type::kLong) {
     wanted = "an integer";
   }
-  return base::InvalidArgument("Failed to enforce schema: column \"" + NameOf(target) + "\", row " + std::to_string(row) + ": " +
-                               std::string(seen) + " is not " + std::string(wanted));
+  return base::InvalidArgument("Failed to enforce schema: column \"" + NameOf(target) + "\", row " +
+                               std::to_string(row) + ": " + std::string(seen) + " is not " +
+                               std::string(wanted));
 }
 
 Result<void> BlockWriter::SetNull(std::size_t row, Target target) {
   if (target.is_key) {
-    return base::InvalidArgument("key \"" + NameOf(target) + "\", row " + std::to_string(row) + " is null")
+    return base::InvalidArgument("key \"" + NameOf(target) + "\", row " + std::to_string(row) +
+                                 " is null")
         .Hint("a null key matches nothing; send a value");
   }
   SetCell(row, target.column, kMissing);
@@ -104,7 +114,8 @@ Result<void> BlockWriter::SetDouble(std::size_t row, Target target, double value
     MILL_RETURN_IF_ERROR(SetKey(row, static_cast<std::int64_t>(value)));
   }
   if (target.column >= 0) {
-    const bool is_long = snapshot_.columns()[static_cast<std::size_t>(target.column)].type == models::ColumnSpec::Type::kLong;
+    const bool is_long = snapshot_.columns()[static_cast<std::size_t>(target.column)].type ==
+                         models::ColumnSpec::Type::kLong;
     if (is_long && !IsWhole(value)) {
       return WrongType(row, target, NumberText(value));
     }
@@ -127,8 +138,8 @@ Result<void> BlockWriter::SetInt(std::size_t row, Target target, std::int64_t va
 }
 
 Result<void> BlockWriter::SetText(std::size_t row, Target target, std::string_view text) {
-  const bool is_text_key =
-      target.is_key && (snapshot_.key_type() == data::ColumnType::kString || !snapshot_.all_views_bound());
+  const bool is_text_key = target.is_key && (snapshot_.key_type() == data::ColumnType::kString ||
+                                             !snapshot_.all_views_bound());
   if (!is_text_key || target.column >= 0) {
     return WrongType(row, target, Quoted(text));
   }
@@ -155,37 +166,48 @@ Result<void> BlockWriter::SetUntyped(std::size_t row, Target target, std::string
 
 Result<void> BlockWriter::Finish() {
   if (n_keys_ != 0 && n_keys_ != block_.n_rows) {
-    return base::InvalidArgument("key \"" + snapshot_.spec().key + "\" is given for " + std::to_string(n_keys_) + " of " +
-                                 std::to_string(block_.n_rows) + " rows")
+    return base::InvalidArgument("key \"" + snapshot_.spec().key + "\" is given for " +
+                                 std::to_string(n_keys_) + " of " + std::to_string(block_.n_rows) +
+                                 " rows")
         .Hint("give it for every row or for none");
   }
   return {};
 }
 
-Result<void> WriteJson(const JsonValue& value, std::size_t row, Target target, BlockWriter& writer, bool accept_nan_text) {
+Result<void> WriteJson(const JsonValue& value, std::size_t row, Target target, BlockWriter& writer,
+                       bool accept_nan_text) {
   const std::string_view raw = value.raw();
   switch (value.kind()) {
     case JsonKind::kNull:
-    case JsonKind::kNaN: return writer.SetNull(row, target);
+    case JsonKind::kNaN:
+      return writer.SetNull(row, target);
     case JsonKind::kInfinity:
-    case JsonKind::kMinusInfinity: return writer.SetDouble(row, target, value.Number());
-    case JsonKind::kNumber: break;
+    case JsonKind::kMinusInfinity:
+      return writer.SetDouble(row, target, value.Number());
+    case JsonKind::kNumber:
+      break;
     case JsonKind::kString: {
       std::string scratch;
       const std::string_view text = value.Text(scratch);
-      return accept_nan_text && text == "NaN" && !target.is_key ? writer.SetNull(row, target) : writer.SetText(row, target, text);
+      return accept_nan_text && text == "NaN" && !target.is_key ? writer.SetNull(row, target)
+                                                                : writer.SetText(row, target, text);
     }
-    case JsonKind::kArray: return writer.WrongType(row, target, "a list");
-    case JsonKind::kObject: return writer.WrongType(row, target, "an object");
+    case JsonKind::kArray:
+      return writer.WrongType(row, target, "a list");
+    case JsonKind::kObject:
+      return writer.WrongType(row, target, "an object");
     case JsonKind::kTrue:
-    case JsonKind::kFalse: return writer.WrongType(row, target, raw);
+    case JsonKind::kFalse:
+      return writer.WrongType(row, target, raw);
   }
   if (target.is_key && raw.find_first_of(".eE") == std::string_view::npos) {
     std::int64_t whole = 0;
-    return ParseWhole(raw, whole) ? writer.SetInt(row, target, whole) : Result<void>(writer.WrongType(row, target, raw));
+    return ParseWhole(raw, whole) ? writer.SetInt(row, target, whole)
+                                  : Result<void>(writer.WrongType(row, target, raw));
   }
   const double number = value.Number();
-  return std::isinf(number) ? Result<void>(writer.WrongType(row, target, raw)) : writer.SetDouble(row, target, number);
+  return std::isinf(number) ? Result<void>(writer.WrongType(row, target, raw))
+                            : writer.SetDouble(row, target, number);
 }
 
 namespace {
@@ -199,7 +221,8 @@ class CsvCursor {
   bool AtEnd() const { return at_ >= text_.size(); }
   int line() const { return line_; }
 
-  /// Reads a field and what ends it. `is_last` is true at the end of a record. False for a quote that is not closed.
+  /// Reads a field and what ends it. `is_last` is true at the end of a record. False for a quote
+  /// that is not closed.
   bool Next(std::string& field, bool& is_last) {
     field.clear();
     if (at_ < text_.size() && text_[at_] == '"') {
@@ -255,9 +278,13 @@ Result<void> ReadCsvRows(std::string_view body, BlockWriter& writer) {
   std::string field;
   bool is_last = cursor.AtEnd();
   if (is_last) {
-    return base::InvalidArgument("the CSV body is empty").Hint("send a header line with the column names, then one line per row");
+    return base::InvalidArgument("the CSV body is empty")
+        .Hint("send a header line with the column names, then one line per row");
   }
-  const auto unclosed = [&] { return base::InvalidArgument("CSV: a quote that opens before line " + std::to_string(cursor.line() + 1) + " is not closed"); };
+  const auto unclosed = [&] {
+    return base::InvalidArgument("CSV: a quote that opens before line " +
+                                 std::to_string(cursor.line() + 1) + " is not closed");
+  };
   while (!is_last) {
     if (!cursor.Next(field, is_last)) {
       return unclosed();
@@ -289,7 +316,8 @@ Result<void> ReadCsvRows(std::string_view body, BlockWriter& writer) {
       ++n_fields;
     }
     if (n_fields != 0 && n_fields != targets.size()) {
-      return base::InvalidArgument("CSV line " + std::to_string(line) + " has " + std::to_string(n_fields) + " fields; the header has " +
+      return base::InvalidArgument("CSV line " + std::to_string(line) + " has " +
+                                   std::to_string(n_fields) + " fields; the header has " +
                                    std::to_string(targets.size()));
     }
   }

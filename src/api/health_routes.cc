@@ -30,7 +30,9 @@ net::Response Ready(const serving::EndpointSet* endpoints) {
     }
     body += "}";
   }
-  return JsonReply("{\"ready\":" + std::string(is_ready ? "true" : "false") + ",\"endpoints\":{" + body + "}}", is_ready ? 200 : 503);
+  return JsonReply(
+      "{\"ready\":" + std::string(is_ready ? "true" : "false") + ",\"endpoints\":{" + body + "}}",
+      is_ready ? 200 : 503);
 }
 
 }  // namespace
@@ -39,7 +41,8 @@ void AddHealthRoutes(const ApiParts& parts, const Metrics& metrics, Router& rout
   const serving::EndpointSet* const endpoints = parts.endpoints;
   router.Add("GET", "/health", [](const RoutedRequest&) { return TextReply("OK"); });
   router.Add("GET", "/ping", [](const RoutedRequest&) { return JsonReply("\n"); });
-  router.Add("GET", "/version", [](const RoutedRequest&) { return TextReply(models::kMlflowVersion); });
+  router.Add("GET", "/version",
+             [](const RoutedRequest&) { return TextReply(models::kMlflowVersion); });
   router.Add("GET", "/ready", [endpoints](const RoutedRequest&) { return Ready(endpoints); });
   const auto start = std::chrono::steady_clock::now();
   router.Add("GET", "/metrics", [endpoints, &metrics, start](const RoutedRequest&) {

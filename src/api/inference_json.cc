@@ -84,7 +84,8 @@ Result<InferenceRequest> InferenceReader::Read(const JsonValue& root) {
   MILL_RETURN_IF_ERROR(ReadOptions(root, request));
   const JsonField inputs = FindField(root, "inputs");
   if (!inputs.found || !inputs.value.is_array()) {
-    return base::InvalidArgument("the request has no list \"inputs\"").Hint("send tensors: {\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}]}");
+    return base::InvalidArgument("the request has no list \"inputs\"")
+        .Hint("send tensors: {\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}]}");
   }
   for (const JsonValue tensor : inputs.value) {
     if (!tensor.is_object()) {
@@ -93,13 +94,15 @@ Result<InferenceRequest> InferenceReader::Read(const JsonValue& root) {
     MILL_RETURN_IF_ERROR(ReadTensor(tensor));
   }
   if (is_first_tensor_) {
-    return base::InvalidArgument("\"inputs\" is empty").Hint("send the key, or the columns of the model");
+    return base::InvalidArgument("\"inputs\" is empty")
+        .Hint("send the key, or the columns of the model");
   }
   MILL_RETURN_IF_ERROR(writer_.Finish());
   return request;
 }
 
-Result<std::string> InferenceReader::ReadText(const JsonValue& object, const char* key, const std::string& what) {
+Result<std::string> InferenceReader::ReadText(const JsonValue& object, const char* key,
+                                              const std::string& what) {
   const JsonField field = FindField(object, key);
   if (!field.found || !field.value.is_string()) {
     return base::InvalidArgument(what + " has no text \"" + key + "\"");
@@ -109,20 +112,22 @@ Result<std::string> InferenceReader::ReadText(const JsonValue& object, const cha
 }
 
 Result<void> InferenceReader::ReadType(const JsonValue& object) {
-  MILL_ASSIGN_OR_RETURN(tensor_.datatype, ReadText(object, "datatype", "tensor \"" + tensor_.name + "\""));
+  MILL_ASSIGN_OR_RETURN(tensor_.datatype,
+                        ReadText(object, "datatype", "tensor \"" + tensor_.name + "\""));
   const std::string_view text = tensor_.datatype;
   if (text == "FP64") {
     tensor_.type = DataType::kFloat64;
   } else if (text == "FP32") {
     tensor_.type = DataType::kFloat32;
-  } else if (text == "INT64" || text == "INT32" || text == "INT16" || text == "INT8" || text == "UINT8" || text == "UINT16" ||
-             text == "UINT32" || text == "UINT64") {
+  } else if (text == "INT64" || text == "INT32" || text == "INT16" || text == "INT8" ||
+             text == "UINT8" || text == "UINT16" || text == "UINT32" || text == "UINT64") {
     tensor_.type = DataType::kInteger;
   } else if (text == "BYTES") {
     tensor_.type = DataType::kBytes;
   } else {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has datatype \"" + tensor_.datatype +
-                                 "\"; wanted FP64, FP32, INT8 to INT64, UINT8 to UINT64, or BYTES for a key");
+    return base::InvalidArgument(
+        "tensor \"" + tensor_.name + "\" has datatype \"" + tensor_.datatype +
+        "\"; wanted FP64, FP32, INT8 to INT64, UINT8 to UINT64, or BYTES for a key");
   }
   return {};
 }
@@ -136,17 +141,22 @@ Result<void> InferenceReader::ReadShape(const JsonValue& object) {
     const std::string_view raw = element.raw();
     std::uint64_t size = 0;
     const auto read = std::from_chars(raw.data(), raw.data() + raw.size(), size);
-    if (element.kind() != JsonKind::kNumber || read.ec != std::errc() || read.ptr != raw.data() + raw.size()) {
-      return base::InvalidArgument("tensor \"" + tensor_.name + "\" has a shape with an entry that is not a whole number >= 0");
+    if (element.kind() != JsonKind::kNumber || read.ec != std::errc() ||
+        read.ptr != raw.data() + raw.size()) {
+      return base::InvalidArgument("tensor \"" + tensor_.name +
+                                   "\" has a shape with an entry that is not a whole number >= 0");
     }
     tensor_.shape.push_back(size);
     if (size != 0 && tensor_.n_values > std::numeric_limits<std::uint32_t>::max() / size) {
-      return base::InvalidArgument("tensor \"" + tensor_.name + "\" has a shape of more than 2^32 values");
+      return base::InvalidArgument("tensor \"" + tensor_.name +
+                                   "\" has a shape of more than 2^32 values");
     }
     tensor_.n_values *= size;
   }
   if (tensor_.shape.empty() || tensor_.shape.size() > 2) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " + std::to_string(tensor_.shape.size()) + " dimensions; wanted [n], [n, 1] or [n, " +
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " +
+                                 std::to_string(tensor_.shape.size()) +
+                                 " dimensions; wanted [n], [n, 1] or [n, " +
                                  std::to_string(writer_.snapshot().n_columns()) + "]");
   }
   return {};
@@ -159,7 +169,8 @@ Result<void> InferenceReader::ChooseTargets() {
   targets_.clear();
   if (target.column >= 0 || target.is_key) {
     if (width != 1) {
-      return base::InvalidArgument("tensor \"" + tensor_.name + "\" is one column, but its shape has " + std::to_string(width));
+      return base::InvalidArgument("tensor \"" + tensor_.name +
+                                   "\" is one column, but its shape has " + std::to_string(width));
     }
     targets_.push_back(target);
   } else if (tensor_.shape.size() == 2 && width == n_columns) {
@@ -167,11 +178,14 @@ Result<void> InferenceReader::ChooseTargets() {
       targets_.push_back({.column = static_cast<int>(c), .is_key = false});
     }
   } else {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" is no column of the model and no matrix [n, " + std::to_string(n_columns) + "]")
+    return base::InvalidArgument("tensor \"" + tensor_.name +
+                                 "\" is no column of the model and no matrix [n, " +
+                                 std::to_string(n_columns) + "]")
         .Hint("see GET /v2/models/" + writer_.snapshot().spec().name + " for the names");
   }
   if (tensor_.type == DataType::kBytes && !target.is_key) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has datatype BYTES; wanted FP64, FP32 or an integer type");
+    return base::InvalidArgument("tensor \"" + tensor_.name +
+                                 "\" has datatype BYTES; wanted FP64, FP32 or an integer type");
   }
   return {};
 }
@@ -184,16 +198,19 @@ Result<void> InferenceReader::ReadTensor(const JsonValue& object) {
   MILL_RETURN_IF_ERROR(ChooseTargets());
   const JsonField data = FindField(object, "data");
   if (!data.found || !data.value.is_array()) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has no list \"data\"").Hint("binary tensors are not supported; send data as JSON");
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has no list \"data\"")
+        .Hint("binary tensors are not supported; send data as JSON");
   }
   if (!is_first_tensor_ && tensor_.shape[0] != writer_.n_rows()) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " + std::to_string(tensor_.shape[0]) + " rows, another has " +
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " +
+                                 std::to_string(tensor_.shape[0]) + " rows, another has " +
                                  std::to_string(writer_.n_rows()));
   }
   at_ = 0;
   MILL_RETURN_IF_ERROR(ReadData(data.value, 0));
   if (at_ != tensor_.n_values) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " + std::to_string(at_) + " values; its shape wants " + std::to_string(tensor_.n_values));
+    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has " + std::to_string(at_) +
+                                 " values; its shape wants " + std::to_string(tensor_.n_values));
   }
   is_first_tensor_ = false;
   return {};
@@ -204,7 +221,8 @@ Result<void> InferenceReader::ReadData(const JsonValue& list, int depth) {
     if (!value.is_array()) {
       MILL_RETURN_IF_ERROR(WriteNext(value));
     } else if (depth >= 2) {
-      return base::InvalidArgument("tensor \"" + tensor_.name + "\" has data nested deeper than its shape");
+      return base::InvalidArgument("tensor \"" + tensor_.name +
+                                   "\" has data nested deeper than its shape");
     } else {
       MILL_RETURN_IF_ERROR(ReadData(value, depth + 1));
     }
@@ -214,7 +232,9 @@ Result<void> InferenceReader::ReadData(const JsonValue& list, int depth) {
 
 Result<void> InferenceReader::WriteNext(const JsonValue& value) {
   if (at_ >= tensor_.n_values) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has more values than its shape, which wants " + std::to_string(tensor_.n_values));
+    return base::InvalidArgument("tensor \"" + tensor_.name +
+                                 "\" has more values than its shape, which wants " +
+                                 std::to_string(tensor_.n_values));
   }
   const std::size_t row = static_cast<std::size_t>(at_ / targets_.size());
   const Target target = targets_[static_cast<std::size_t>(at_ % targets_.size())];
@@ -231,11 +251,14 @@ Result<void> InferenceReader::WriteNext(const JsonValue& value) {
     }
     return writer_.SetDouble(row, target, static_cast<double>(static_cast<float>(number)));
   }
-  if (tensor_.type == DataType::kInteger && is_number && value.raw().find_first_of(".eE") != std::string_view::npos) {
-    return base::InvalidArgument("tensor \"" + tensor_.name + "\" has an integer datatype, but row " + std::to_string(row) + " is " +
-                                 std::string(value.raw().substr(0, 40)));
+  if (tensor_.type == DataType::kInteger && is_number &&
+      value.raw().find_first_of(".eE") != std::string_view::npos) {
+    return base::InvalidArgument("tensor \"" + tensor_.name +
+                                 "\" has an integer datatype, but row " + std::to_string(row) +
+                                 " is " + std::string(value.raw().substr(0, 40)));
   }
-  return WriteJson(value, row, target, writer_, tensor_.type == DataType::kFloat64 || tensor_.type == DataType::kFloat32);
+  return WriteJson(value, row, target, writer_,
+                   tensor_.type == DataType::kFloat64 || tensor_.type == DataType::kFloat32);
 }
 
 }  // namespace

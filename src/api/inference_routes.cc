@@ -25,7 +25,8 @@ Result<Answering> FindModel(const serving::EndpointSet& endpoints, const RoutedR
   MILL_ASSIGN_OR_RETURN(Answering answering, FindEndpoint(endpoints, request.params[0]));
   const std::string version = std::to_string(answering.snapshot->version().version);
   if (request.params.size() > 1 && request.params[1] != version) {
-    return base::NotFound("version \"" + request.params[1] + "\" of \"" + request.params[0] + "\" is not served; version " + version + " is")
+    return base::NotFound("version \"" + request.params[1] + "\" of \"" + request.params[0] +
+                          "\" is not served; version " + version + " is")
         .Hint("leave the version out of the URL to ask the one that is served");
   }
   return answering;
@@ -44,10 +45,13 @@ net::Response Metadata(const Result<Answering>& answering) {
   const serving::Snapshot& snapshot = *answering->snapshot;
   std::string body = "{\"name\":";
   AppendJsonString(snapshot.spec().name, body);
-  body += ",\"versions\":[\"" + std::to_string(snapshot.version().version) + "\"],\"platform\":\"millrace\",\"inputs\":[";
+  body += ",\"versions\":[\"" + std::to_string(snapshot.version().version) +
+          "\"],\"platform\":\"millrace\",\"inputs\":[";
   for (std::size_t c = 0; c < snapshot.n_columns(); ++c) {
     body += c == 0 ? "" : ",";
-    AppendTensor(snapshot.columns()[c].name, snapshot.columns()[c].type == models::ColumnSpec::Type::kLong ? "INT64" : "FP64", body);
+    AppendTensor(snapshot.columns()[c].name,
+                 snapshot.columns()[c].type == models::ColumnSpec::Type::kLong ? "INT64" : "FP64",
+                 body);
   }
   body += "],\"outputs\":[";
   AppendTensor(snapshot.model().signature().outputs.front().name, "FP64", body);
@@ -55,7 +59,8 @@ net::Response Metadata(const Result<Answering>& answering) {
   if (snapshot.has_key()) {
     body += "\"key\":";
     AppendJsonString(snapshot.spec().key, body);
-    body += std::string(",\"key_datatype\":\"") + (snapshot.key_type() == data::ColumnType::kString ? "BYTES" : "INT64") + "\"";
+    body += std::string(",\"key_datatype\":\"") +
+            (snapshot.key_type() == data::ColumnType::kString ? "BYTES" : "INT64") + "\"";
   }
   body += "}}";
   return JsonReply(std::move(body));
@@ -63,7 +68,8 @@ net::Response Metadata(const Result<Answering>& answering) {
 
 Result<net::Response> Infer(const Answering& answering, const net::Request& request) {
   if (!request.Header("inference-header-content-length").empty()) {
-    return base::InvalidArgument("the request carries binary tensors").Hint("send the tensors' data as JSON lists");
+    return base::InvalidArgument("the request carries binary tensors")
+        .Hint("send the tensors' data as JSON lists");
   }
   const serving::Snapshot& snapshot = *answering.snapshot;
   Workspace& workspace = ThreadWorkspace();
@@ -72,7 +78,8 @@ Result<net::Response> Infer(const Answering& answering, const net::Request& requ
   const std::string& output = snapshot.model().signature().outputs.front().name;
   for (const std::string& wanted : inference.outputs) {
     if (wanted != output) {
-      return base::InvalidArgument("no output \"" + wanted + "\"; this model has \"" + output + "\"");
+      return base::InvalidArgument("no output \"" + wanted + "\"; this model has \"" + output +
+                                   "\"");
     }
   }
   MILL_RETURN_IF_ERROR(snapshot.Score(workspace.block, workspace.scores));
@@ -81,7 +88,9 @@ Result<net::Response> Infer(const Answering& answering, const net::Request& requ
   std::string& body = response.body;
   body.append("{\"model_name\":");
   AppendJsonString(snapshot.spec().name, body);
-  body.append(",\"model_version\":\"").append(std::to_string(snapshot.version().version)).append("\"");
+  body.append(",\"model_version\":\"")
+      .append(std::to_string(snapshot.version().version))
+      .append("\"");
   if (inference.id) {
     body.append(",\"id\":");
     AppendJsonString(*inference.id, body);
@@ -94,7 +103,9 @@ Result<net::Response> Infer(const Answering& answering, const net::Request& requ
   }
   body.append(",\"outputs\":[{\"name\":");
   AppendJsonString(output, body);
-  body.append(",\"datatype\":\"FP64\",\"shape\":[").append(std::to_string(workspace.block.n_rows)).append("],\"data\":");
+  body.append(",\"datatype\":\"FP64\",\"shape\":[")
+      .append(std::to_string(workspace.block.n_rows))
+      .append("],\"data\":");
   AppendJsonDoubles(workspace.scores.values, body);
   body.append("}]}");
   return response;
@@ -124,20 +135,28 @@ net::Response ModelReady(const serving::EndpointSet& endpoints, const RoutedRequ
 void AddInferenceRoutes(const ApiParts& parts, Router& router) {
   const serving::EndpointSet& endpoints = *parts.endpoints;
   const auto server = [](const RoutedRequest&) {
-    return JsonReply(std::string("{\"name\":\"millrace\",\"version\":\"") + MILLRACE_VERSION + "\",\"extensions\":[]}");
+    return JsonReply(std::string("{\"name\":\"millrace\",\"version\":\"") + MILLRACE_VERSION +
+                     "\",\"extensions\":[]}");
   };
   router.Add("GET", "/v2", server);
   router.Add("GET", "/v2/", server);
-  router.Add("GET", "/v2/health/live", [](const RoutedRequest&) { return JsonReply("{\"live\":true}"); });
+  router.Add("GET", "/v2/health/live",
+             [](const RoutedRequest&) { return JsonReply("{\"live\":true}"); });
   router.Add("GET", "/v2/health/ready", [&endpoints](const RoutedRequest&) {
     const bool is_ready = IsReady(endpoints);
-    return JsonReply(std::string("{\"live\":true,\"ready\":") + (is_ready ? "true}" : "false}"), is_ready ? 200 : 503);
+    return JsonReply(std::string("{\"live\":true,\"ready\":") + (is_ready ? "true}" : "false}"),
+                     is_ready ? 200 : 503);
   });
   for (const std::string model : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
-    router.Add("GET", model, [&endpoints](const RoutedRequest& request) { return Metadata(FindModel(endpoints, request)); });
-    router.Add("GET", model + "/ready", [&endpoints](const RoutedRequest& request) { return ModelReady(endpoints, request); });
-    router.Add("POST", model + "/infer",
-               [&endpoints](const RoutedRequest& request) { return InferRoute(FindModel(endpoints, request), request.http); });
+    router.Add("GET", model, [&endpoints](const RoutedRequest& request) {
+      return Metadata(FindModel(endpoints, request));
+    });
+    router.Add("GET", model + "/ready", [&endpoints](const RoutedRequest& request) {
+      return ModelReady(endpoints, request);
+    });
+    router.Add("POST", model + "/infer", [&endpoints](const RoutedRequest& request) {
+      return InferRoute(FindModel(endpoints, request), request.http);
+    });
   }
 }
 

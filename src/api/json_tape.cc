@@ -15,7 +15,9 @@ namespace {
 constexpr int kMaxDepth = 64;
 constexpr std::size_t kKeptNodes = 1 << 18;
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // Four hex digits at `at`, or -1.
 int ReadHex4(std::string_view text, std::size_t at) {
@@ -29,7 +31,9 @@ int ReadHex4(std::string_view text, std::size_t at) {
 }
 
 void AppendUtf8(std::uint32_t code, std::string& out) {
-  const auto byte = [](std::uint32_t bits) { return static_cast<char>(static_cast<unsigned char>(bits)); };
+  const auto byte = [](std::uint32_t bits) {
+    return static_cast<char>(static_cast<unsigned char>(bits));
+  };
   if (code < 0x80) {
     out.push_back(byte(code));
   } else if (code < 0x800) {
@@ -47,14 +51,16 @@ void AppendUtf8(std::uint32_t code, std::string& out) {
   }
 }
 
-// Decodes "\uXXXX" at `at` (behind the u), a pair of surrogates as one character; a lone surrogate becomes U+FFFD.
+// Decodes "\uXXXX" at `at` (behind the u), a pair of surrogates as one character; a lone surrogate
+// becomes U+FFFD.
 std::size_t DecodeUnicode(std::string_view raw, std::size_t at, std::string& out) {
   std::uint32_t code = static_cast<std::uint32_t>(ReadHex4(raw, at));
   at += 4;
   if (code >= 0xD800 && code < 0xDC00 && raw.substr(at).starts_with("\\u")) {
     const int low = ReadHex4(raw, at + 2);
     if (low >= 0xDC00 && low < 0xE000) {
-      AppendUtf8(0x10000 + ((code - 0xD800) << 10) + (static_cast<std::uint32_t>(low) - 0xDC00), out);
+      AppendUtf8(0x10000 + ((code - 0xD800) << 10) + (static_cast<std::uint32_t>(low) - 0xDC00),
+                 out);
       return at + 6;
     }
   }
@@ -83,13 +89,26 @@ std::string_view JsonValue::Text(std::string& scratch) const {
     const char c = text[i + 1];
     i += 2;
     switch (c) {
-      case 'b': scratch.push_back('\b'); break;
-      case 'f': scratch.push_back('\f'); break;
-      case 'n': scratch.push_back('\n'); break;
-      case 'r': scratch.push_back('\r'); break;
-      case 't': scratch.push_back('\t'); break;
-      case 'u': i = DecodeUnicode(text, i, scratch); break;
-      default: scratch.push_back(c);
+      case 'b':
+        scratch.push_back('\b');
+        break;
+      case 'f':
+        scratch.push_back('\f');
+        break;
+      case 'n':
+        scratch.push_back('\n');
+        break;
+      case 'r':
+        scratch.push_back('\r');
+        break;
+      case 't':
+        scratch.push_back('\t');
+        break;
+      case 'u':
+        i = DecodeUnicode(text, i, scratch);
+        break;
+      default:
+        scratch.push_back(c);
     }
   }
   return scratch;
@@ -97,14 +116,19 @@ std::string_view JsonValue::Text(std::string& scratch) const {
 
 double JsonValue::Number() const {
   switch (kind()) {
-    case JsonKind::kNaN: return std::numeric_limits<double>::quiet_NaN();
-    case JsonKind::kInfinity: return std::numeric_limits<double>::infinity();
-    case JsonKind::kMinusInfinity: return -std::numeric_limits<double>::infinity();
-    default: break;
+    case JsonKind::kNaN:
+      return std::numeric_limits<double>::quiet_NaN();
+    case JsonKind::kInfinity:
+      return std::numeric_limits<double>::infinity();
+    case JsonKind::kMinusInfinity:
+      return -std::numeric_limits<double>::infinity();
+    default:
+      break;
   }
   const std::string_view token = raw();
   double value = 0.0;
-  if (std::from_chars(token.data(), token.data() + token.size(), value).ec == std::errc::result_out_of_range) {
+  if (std::from_chars(token.data(), token.data() + token.size(), value).ec ==
+      std::errc::result_out_of_range) {
     // from_chars leaves the value alone there; strtod says 0 or an infinity.
     value = std::strtod(std::string(token).c_str(), nullptr);
   }
@@ -125,12 +149,14 @@ JsonField FindField(const JsonValue& object, std::string_view key) {
 }
 
 Error JsonTape::Bad(std::string_view what) const {
-  return base::InvalidArgument("the request's body is no valid JSON: " + std::string(what) + " at byte " + std::to_string(at_))
+  return base::InvalidArgument("the request's body is no valid JSON: " + std::string(what) +
+                               " at byte " + std::to_string(at_))
       .Hint("send one JSON object");
 }
 
 void JsonTape::SkipBlanks() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+  while (at_ < text_.size() &&
+         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
     ++at_;
   }
 }
@@ -178,20 +204,34 @@ Result<void> JsonTape::ParseValue(int depth) {
   }
   bool is_known = false;
   switch (text_[at_]) {
-    case '{': return ParseContainer(true, depth);
-    case '[': return ParseContainer(false, depth);
-    case '"': return ParseString();
-    case 'n': is_known = TakeWord("null", JsonKind::kNull); break;
-    case 't': is_known = TakeWord("true", JsonKind::kTrue); break;
-    case 'f': is_known = TakeWord("false", JsonKind::kFalse); break;
-    case 'N': is_known = TakeWord("NaN", JsonKind::kNaN); break;
-    case 'I': is_known = TakeWord("Infinity", JsonKind::kInfinity); break;
+    case '{':
+      return ParseContainer(true, depth);
+    case '[':
+      return ParseContainer(false, depth);
+    case '"':
+      return ParseString();
+    case 'n':
+      is_known = TakeWord("null", JsonKind::kNull);
+      break;
+    case 't':
+      is_known = TakeWord("true", JsonKind::kTrue);
+      break;
+    case 'f':
+      is_known = TakeWord("false", JsonKind::kFalse);
+      break;
+    case 'N':
+      is_known = TakeWord("NaN", JsonKind::kNaN);
+      break;
+    case 'I':
+      is_known = TakeWord("Infinity", JsonKind::kInfinity);
+      break;
     case '-':
       if (TakeWord("-Infinity", JsonKind::kMinusInfinity)) {
         return {};
       }
       return ParseNumber();
-    default: return IsDigit(text_[at_]) ? ParseNumber() : Result<void>(Bad("a value was expected"));
+    default:
+      return IsDigit(text_[at_]) ? ParseNumber() : Result<void>(Bad("a value was expected"));
   }
   return is_known ? Result<void>() : Result<void>(Bad("a value was expected"));
 }
@@ -249,7 +289,10 @@ Result<void> JsonTape::ParseString() {
     if (c == '\\') {
       has_escapes = true;
       const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
-      const bool is_known = next == 'u' ? ReadHex4(text_, at_ + 2) >= 0 : next != '\0' && std::string_view("\"\\/bfnrt").find(next) != std::string_view::npos;
+      const bool is_known =
+          next == 'u'
+              ? ReadHex4(text_, at_ + 2) >= 0
+              : next != '\0' && std::string_view("\"\\/bfnrt").find(next) != std::string_view::npos;
       if (!is_known) {
         return Bad("an unknown escape");
       }

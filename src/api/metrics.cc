@@ -36,7 +36,8 @@ void AppendLabel(std::string_view name, std::string_view value, std::string& out
   out.push_back('"');
 }
 
-void AppendHead(std::string_view name, std::string_view type, std::string_view help, std::string& out) {
+void AppendHead(std::string_view name, std::string_view type, std::string_view help,
+                std::string& out) {
   out.append("# HELP ").append(name).append(" ").append(help).append("\n");
   out.append("# TYPE ").append(name).append(" ").append(type).append("\n");
 }
@@ -75,7 +76,8 @@ void AppendEndpoints(const serving::EndpointSet& endpoints, std::string& out) {
   for (const auto& endpoint : *all) {
     std::string labels;
     AppendLabel("endpoint", endpoint->name(), labels);
-    AppendSample("millrace_rows_scored_total", labels, static_cast<double>(endpoint->rows_scored()), out);
+    AppendSample("millrace_rows_scored_total", labels, static_cast<double>(endpoint->rows_scored()),
+                 out);
   }
 }
 
@@ -87,7 +89,9 @@ Metrics::Route::~Route() {
   }
 }
 
-void Metrics::AddRoute(std::string_view pattern) { routes_.try_emplace(std::string(pattern)); }
+void Metrics::AddRoute(std::string_view pattern) {
+  routes_.try_emplace(std::string(pattern));
+}
 
 void Metrics::Record(std::string_view pattern, int status, double seconds) {
   auto found = routes_.find(pattern);
@@ -95,7 +99,8 @@ void Metrics::Record(std::string_view pattern, int status, double seconds) {
   if (found == routes_.end()) {
     return;
   }
-  std::atomic<Series*>& slot = found->second.by_status[static_cast<std::size_t>(std::clamp(status, 100, 599) - 100)];
+  std::atomic<Series*>& slot =
+      found->second.by_status[static_cast<std::size_t>(std::clamp(status, 100, 599) - 100)];
   Series* series = slot.load(std::memory_order_acquire);
   if (series == nullptr) {
     auto fresh = std::make_unique<Series>();
@@ -104,8 +109,10 @@ void Metrics::Record(std::string_view pattern, int status, double seconds) {
     }
   }
   const auto bound = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
-  series->buckets[static_cast<std::size_t>(bound - kBounds.begin())].fetch_add(1, std::memory_order_relaxed);
-  series->nanoseconds.fetch_add(static_cast<std::uint64_t>(std::max(seconds, 0.0) * 1e9), std::memory_order_relaxed);
+  series->buckets[static_cast<std::size_t>(bound - kBounds.begin())].fetch_add(
+      1, std::memory_order_relaxed);
+  series->nanoseconds.fetch_add(static_cast<std::uint64_t>(std::max(seconds, 0.0) * 1e9),
+                                std::memory_order_relaxed);
 }
 
 void Metrics::AppendRequests(std::string& out) const {
@@ -130,11 +137,14 @@ void Metrics::AppendRequests(std::string& out) const {
         } else {
           bound = "+Inf";
         }
-        AppendSample("millrace_http_request_seconds_bucket", labels + ",le=\"" + bound + "\"", static_cast<double>(count), times);
+        AppendSample("millrace_http_request_seconds_bucket", labels + ",le=\"" + bound + "\"",
+                     static_cast<double>(count), times);
       }
-      const double seconds = static_cast<double>(series->nanoseconds.load(std::memory_order_relaxed)) * 1e-9;
+      const double seconds =
+          static_cast<double>(series->nanoseconds.load(std::memory_order_relaxed)) * 1e-9;
       AppendSample("millrace_http_request_seconds_sum", labels, seconds, times);
-      AppendSample("millrace_http_request_seconds_count", labels, static_cast<double>(count), times);
+      AppendSample("millrace_http_request_seconds_count", labels, static_cast<double>(count),
+                   times);
       AppendSample("millrace_http_requests_total", labels, static_cast<double>(count), totals);
     }
   }

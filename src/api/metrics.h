@@ -16,13 +16,13 @@ class EndpointSet;
 
 namespace millrace::api {
 
-/// Requests and their times by route and status. Names are those of tests/golden/metric_names.txt. `Record` and `Text` are thread-safe and take
-/// no lock; routes are added before the first of them.
+/// Requests and their times by route and status. Names are those of tests/golden/metric_names.txt.
+/// `Record` and `Text` are thread-safe and take no lock; routes are added before the first of them.
 class Metrics {
  public:
   /// Upper bounds of the histogram in seconds.
-  static constexpr std::array<double, 14> kBounds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
-                                                     0.025,  0.05,    0.1,    0.25,  0.5,    1.0,   5.0};
+  static constexpr std::array<double, 14> kBounds = {
+      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0};
 
   /// @param pattern  the label of a route
   void AddRoute(std::string_view pattern);

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view kForms = "dataframe_split, dataframe_records, instances, inputs";
 
-bool IsWritten(Target target) { return target.column >= 0 || target.is_key; }
+bool IsWritten(Target target) {
+  return target.column >= 0 || target.is_key;
+}
 
 std::string_view NameOfKind(const JsonValue& value) {
   return value.is_array() ? "a list" : value.is_object() ? "an object" : "a scalar";
@@ -42,7 +44,8 @@ class MlflowReader {
 
 Result<void> MlflowReader::Read(const JsonValue& root) {
   if (!root.is_object()) {
-    return base::InvalidArgument("the request's body is not a JSON object").Hint("wanted an object with one of " + std::string(kForms));
+    return base::InvalidArgument("the request's body is not a JSON object")
+        .Hint("wanted an object with one of " + std::string(kForms));
   }
   std::string seen;
   for (auto i = root.begin(); i != root.end(); ++i) {
@@ -50,18 +53,22 @@ Result<void> MlflowReader::Read(const JsonValue& root) {
     ++i;
     if (name == "params") {
       if (!(*i).is_object() && (*i).kind() != JsonKind::kNull) {
-        return base::InvalidArgument("\"params\" is " + std::string(NameOfKind(*i)) + "; wanted an object").Hint("leave it out: this model has no parameters");
+        return base::InvalidArgument("\"params\" is " + std::string(NameOfKind(*i)) +
+                                     "; wanted an object")
+            .Hint("leave it out: this model has no parameters");
       }
       continue;
     }
     if (!seen.empty()) {
-      return base::InvalidArgument("the request has both \"" + seen + "\" and \"" + name + "\"").Hint("send exactly one of " + std::string(kForms));
+      return base::InvalidArgument("the request has both \"" + seen + "\" and \"" + name + "\"")
+          .Hint("send exactly one of " + std::string(kForms));
     }
     seen = name;
     MILL_RETURN_IF_ERROR(ReadForm(name, *i));
   }
   if (seen.empty()) {
-    return base::InvalidArgument("the request has none of " + std::string(kForms)).Hint("send exactly one of them");
+    return base::InvalidArgument("the request has none of " + std::string(kForms))
+        .Hint("send exactly one of them");
   }
   return writer_.Finish();
 }
@@ -69,7 +76,8 @@ Result<void> MlflowReader::Read(const JsonValue& root) {
 Result<void> MlflowReader::ReadForm(std::string_view form, const JsonValue& value) {
   const bool wants_object = form == "dataframe_split";
   if (!wants_object && form != "dataframe_records" && form != "instances" && form != "inputs") {
-    return base::InvalidArgument("unknown key \"" + std::string(form) + "\" in the request").Hint("send exactly one of " + std::string(kForms));
+    return base::InvalidArgument("unknown key \"" + std::string(form) + "\" in the request")
+        .Hint("send exactly one of " + std::string(kForms));
   }
   if (value.is_object() && wants_object) {
     return ReadSplit(value);
@@ -80,23 +88,27 @@ Result<void> MlflowReader::ReadForm(std::string_view form, const JsonValue& valu
   if (value.is_array() && !wants_object) {
     return ReadList(form, value);
   }
-  return base::InvalidArgument("\"" + std::string(form) + "\" is " + std::string(NameOfKind(value)) + "; wanted " +
-                               (wants_object ? "an object with columns and data" : "a list of rows"));
+  return base::InvalidArgument(
+      "\"" + std::string(form) + "\" is " + std::string(NameOfKind(value)) + "; wanted " +
+      (wants_object ? "an object with columns and data" : "a list of rows"));
 }
 
 Result<void> MlflowReader::ReadSplit(const JsonValue& split) {
   const JsonField names = FindField(split, "columns");
   if (!names.found || !names.value.is_array()) {
-    return base::InvalidArgument("\"dataframe_split\" has no list \"columns\"").Hint("name the columns of data");
+    return base::InvalidArgument("\"dataframe_split\" has no list \"columns\"")
+        .Hint("name the columns of data");
   }
   MILL_RETURN_IF_ERROR(ReadColumnNames(names.value));
   const JsonField data = FindField(split, "data");
   if (!data.found || !data.value.is_array()) {
-    return base::InvalidArgument("\"dataframe_split\" has no list \"data\"").Hint("send a list of rows, each a list of values");
+    return base::InvalidArgument("\"dataframe_split\" has no list \"data\"")
+        .Hint("send a list of rows, each a list of values");
   }
   for (const JsonValue row : data.value) {
     if (!row.is_array()) {
-      return base::InvalidArgument("row " + std::to_string(writer_.n_rows()) + " of \"dataframe_split\" is not a list");
+      return base::InvalidArgument("row " + std::to_string(writer_.n_rows()) +
+                                   " of \"dataframe_split\" is not a list");
     }
     MILL_RETURN_IF_ERROR(ReadRow(row, "dataframe_split"));
   }
@@ -106,14 +118,16 @@ Result<void> MlflowReader::ReadSplit(const JsonValue& split) {
 Result<void> MlflowReader::ReadColumnNames(const JsonValue& names) {
   for (const JsonValue element : names) {
     if (!element.is_string()) {
-      return base::InvalidArgument("column " + std::to_string(targets_.size()) + " of \"dataframe_split\" has a name that is no text");
+      return base::InvalidArgument("column " + std::to_string(targets_.size()) +
+                                   " of \"dataframe_split\" has a name that is no text");
     }
     const std::string_view name = element.Text(scratch_);
     const Target target = writer_.Find(name, targets_.size());
     // A column that the model does not read may come twice; one that it reads may not.
     for (std::size_t i = 0; i < targets_.size() && IsWritten(target); ++i) {
       if (targets_[i].column == target.column && targets_[i].is_key == target.is_key) {
-        return base::InvalidArgument("column \"" + std::string(name) + "\" occurs twice in \"dataframe_split\"");
+        return base::InvalidArgument("column \"" + std::string(name) +
+                                     "\" occurs twice in \"dataframe_split\"");
       }
     }
     targets_.push_back(target);
@@ -132,8 +146,9 @@ Result<void> MlflowReader::ReadRow(const JsonValue& row, std::string_view form) 
     ++i;
   }
   if (i != targets_.size()) {
-    return base::InvalidArgument("row " + std::to_string(r) + " of \"" + std::string(form) + "\" has " + std::to_string(i) +
-                                 " values; wanted " + std::to_string(targets_.size()));
+    return base::InvalidArgument("row " + std::to_string(r) + " of \"" + std::string(form) +
+                                 "\" has " + std::to_string(i) + " values; wanted " +
+                                 std::to_string(targets_.size()));
   }
   return {};
 }
@@ -149,9 +164,11 @@ Result<void> MlflowReader::ReadList(std::string_view form, const JsonValue& list
       }
       MILL_RETURN_IF_ERROR(ReadRow(item, form));
     } else {
-      return base::InvalidArgument("row " + std::to_string(writer_.n_rows()) + " of \"" + std::string(form) + "\" is " +
-                                   std::string(NameOfKind(item)) + "; wanted " + (form == "dataframe_records" ? "an object" : "a list of values") +
-                                   (form == "instances" ? " or an object" : ""));
+      return base::InvalidArgument(
+          "row " + std::to_string(writer_.n_rows()) + " of \"" + std::string(form) + "\" is " +
+          std::string(NameOfKind(item)) + "; wanted " +
+          (form == "dataframe_records" ? "an object" : "a list of values") +
+          (form == "instances" ? " or an object" : ""));
     }
   }
   return {};
@@ -184,7 +201,8 @@ Result<void> MlflowReader::ReadColumns(const JsonValue& columns) {
     }
     MILL_ASSIGN_OR_RETURN(const std::size_t n, ReadColumn(*i, target));
     if (!is_first && n != n_rows) {
-      return base::InvalidArgument("column \"" + name + "\" of \"inputs\" has " + std::to_string(n) + " values, another has " +
+      return base::InvalidArgument("column \"" + name + "\" of \"inputs\" has " +
+                                   std::to_string(n) + " values, another has " +
                                    std::to_string(n_rows));
     }
     n_rows = n;
@@ -216,7 +234,8 @@ Result<std::size_t> MlflowReader::ReadColumn(const JsonValue& value, Target targ
         ++second;
       }
       if (!(first != item.end()) || second != item.end()) {
-        return writer_.WrongType(n_rows, target, first != item.end() ? "a list of several values" : "an empty list");
+        return writer_.WrongType(
+            n_rows, target, first != item.end() ? "a list of several values" : "an empty list");
       }
       MILL_RETURN_IF_ERROR(write(*first, n_rows));
     }

@@ -11,7 +11,8 @@ namespace millrace::api::internal {
 
 namespace {
 
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 constexpr std::array<std::int8_t, 256> MakeDigits() {
   std::array<std::int8_t, 256> digits{};
@@ -74,10 +75,13 @@ nlohmann::json VersionToJson(const store::Version& version) {
 }
 
 Result<store::Version> VersionFromJson(const nlohmann::json& json) {
-  if (!json.is_array() || json.size() != 3 || !json[0].is_number_integer() || !json[1].is_number_integer() || !json[2].is_number_integer()) {
-    return base::InvalidArgument("\"version\" is not a list of three integers (event time, created time, sequence)");
+  if (!json.is_array() || json.size() != 3 || !json[0].is_number_integer() ||
+      !json[1].is_number_integer() || !json[2].is_number_integer()) {
+    return base::InvalidArgument(
+        "\"version\" is not a list of three integers (event time, created time, sequence)");
   }
-  return store::Version{json[0].get<std::int64_t>(), json[1].get<std::int64_t>(), json[2].get<std::int64_t>()};
+  return store::Version{json[0].get<std::int64_t>(), json[1].get<std::int64_t>(),
+                        json[2].get<std::int64_t>()};
 }
 
 Result<std::string> BytesFromJson(const nlohmann::json& object, const char* name) {
@@ -85,7 +89,8 @@ Result<std::string> BytesFromJson(const nlohmann::json& object, const char* name
   if (!object.is_object() || found == object.end() || !found->is_string()) {
     return base::InvalidArgument("\"" + std::string(name) + "\" is missing or no text");
   }
-  return FromBase64(found->get_ref<const std::string&>()).With("reading \"" + std::string(name) + "\"");
+  return FromBase64(found->get_ref<const std::string&>())
+      .With("reading \"" + std::string(name) + "\"");
 }
 
 }  // namespace millrace::api::internal

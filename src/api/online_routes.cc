@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes by which other processes of this machine reach the online store, whose one writer is this process.
+// Routes by which other processes of this machine reach the online store, whose one writer is this
+// process.
 #include <nlohmann/json.hpp>
 
 #include "api/internal/online_json.h"
@@ -14,8 +15,9 @@ namespace {
 
 using nlohmann::json;
 
-// A web page that a user of this machine has open must not write here: it can neither send this content type without asking
-// first, nor (by a name that it lets point to 127.0.0.1) a Host of loopback.
+// A web page that a user of this machine has open must not write here: it can neither send this
+// content type without asking first, nor (by a name that it lets point to 127.0.0.1) a Host of
+// loopback.
 bool IsFromThisMachine(const net::Request& request) {
   const auto media = ParseMediaType(request.Header("content-type"));
   std::string_view host = request.Header("host");
@@ -43,7 +45,8 @@ Result<json> Put(store::KeyValue& store, const json& body) {
     store::Put put;
     MILL_ASSIGN_OR_RETURN(put.key, BytesFromJson(entry, "key"));
     MILL_ASSIGN_OR_RETURN(put.value, BytesFromJson(entry, "value"));
-    MILL_ASSIGN_OR_RETURN(put.version, VersionFromJson(entry.contains("version") ? entry["version"] : json()));
+    MILL_ASSIGN_OR_RETURN(put.version,
+                          VersionFromJson(entry.contains("version") ? entry["version"] : json()));
     if (put.key.empty()) {
       return base::InvalidArgument("an entry of \"puts\" has an empty key");
     }
@@ -92,7 +95,8 @@ using Call = Result<json> (*)(store::KeyValue&, const json&);
 
 net::Response Serve(store::KeyValue& store, Call call, const net::Request& request) {
   if (!IsFromThisMachine(request)) {
-    return NativeError(Error(ErrorCode::kPermissionDenied, "the online store takes writes only from programs on this machine")
+    return NativeError(Error(ErrorCode::kPermissionDenied,
+                             "the online store takes writes only from programs on this machine")
                            .Hint("run the command on the machine of the server"));
   }
   const Result<json> body = base::ParseJson(request.body, "the request's body");
@@ -106,10 +110,13 @@ net::Response Serve(store::KeyValue& store, Call call, const net::Request& reque
 }  // namespace
 
 void AddOnlineRoutes(store::KeyValue& store, Router& router) {
-  const std::pair<const char*, Call> calls[] = {{"put", Put}, {"get", Get}, {"scan", Scan}, {"drop", Drop}};
+  const std::pair<const char*, Call> calls[] = {
+      {"put", Put}, {"get", Get}, {"scan", Scan}, {"drop", Drop}};
   for (const auto& [name, call] : calls) {
     router.Add("POST", std::string(kOnlinePath) + name,
-               [&store, made = call](const RoutedRequest& request) { return Serve(store, made, request.http); });
+               [&store, made = call](const RoutedRequest& request) {
+                 return Serve(store, made, request.http);
+               });
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The online store of a workspace whose lock another process holds: the same interface, over HTTP to that process.
+// The online store of a workspace whose lock another process holds: the same interface, over HTTP
+// to that process.
 #pragma once
 
 #include <memory>

@@ -36,7 +36,8 @@ net::Response MlflowError(int status, std::string_view error_code, std::string_v
 }
 
 net::Response MlflowError(const Error& error) {
-  return MlflowError(base::MlflowHttpStatus(error.code()), base::MlflowErrorCode(error.code()), OneLine(error));
+  return MlflowError(base::MlflowHttpStatus(error.code()), base::MlflowErrorCode(error.code()),
+                     OneLine(error));
 }
 
 net::Response InferenceError(int status, std::string_view message) {

@@ -23,7 +23,9 @@ std::vector<std::string> SplitSegments(std::string_view path) {
   }
 }
 
-bool IsParameter(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
+bool IsParameter(std::string_view segment) {
+  return segment.starts_with('{') && segment.ends_with('}');
+}
 
 // "%20" becomes a blank; a "%" without two hex digits stays as it is.
 std::string PercentDecode(std::string_view text) {
@@ -67,7 +69,8 @@ void Router::Add(std::string_view method, std::string_view pattern, RouteHandler
   MILL_CHECK(is_new);
 }
 
-Router::Match Router::FromRoute(const Route& route, std::string_view method, std::vector<std::string> params) const {
+Router::Match Router::FromRoute(const Route& route, std::string_view method,
+                                std::vector<std::string> params) const {
   Match match;
   match.pattern = route.pattern;
   match.params = std::move(params);

@@ -32,12 +32,14 @@ class Router {
     /// The pattern that matched, or "" : the label of metrics.
     std::string_view pattern;
     std::vector<std::string> params;
-    /// Methods of the path, comma separated, where the path is known but not the method (405); otherwise empty.
+    /// Methods of the path, comma separated, where the path is known but not the method (405);
+    /// otherwise empty.
     std::string allow;
   };
 
-  /// @param pattern  "/endpoints/{name}/invocations"; a parameter stands for one whole, non-empty segment. Static patterns win.
-  /// The same method and pattern twice is a broken invariant. GET routes answer HEAD as well.
+  /// @param pattern  "/endpoints/{name}/invocations"; a parameter stands for one whole, non-empty
+  /// segment. Static patterns win. The same method and pattern twice is a broken invariant. GET
+  /// routes answer HEAD as well.
   void Add(std::string_view method, std::string_view pattern, RouteHandler handler);
   /// Every pattern, once.
   std::vector<std::string> Patterns() const;
@@ -51,9 +53,12 @@ class Router {
   };
   struct TextHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
-  Match FromRoute(const Route& route, std::string_view method, std::vector<std::string> params) const;
+  Match FromRoute(const Route& route, std::string_view method,
+                  std::vector<std::string> params) const;
 
   std::unordered_map<std::string, Route, TextHash, std::equal_to<>> static_routes_;
   std::vector<Route> routes_;

@@ -13,7 +13,9 @@
 namespace millrace::api {
 namespace {
 
-net::Response Nothing(const RoutedRequest&) { return {}; }
+net::Response Nothing(const RoutedRequest&) {
+  return {};
+}
 
 TEST(Router, StaticPatternsWinOverParameters) {
   Router router;
@@ -58,8 +60,12 @@ TEST(JsonWriter, DoublesRoundTripAndNaNIsNull) {
 
 // The vectors of RFC 4648, section 10.
 TEST(Base64, VectorsOfTheRfc) {
-  const std::pair<const char*, const char*> kVectors[] = {{"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},
-                                                          {"foo", "Zm9v"},     {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+  const std::pair<const char*, const char*> kVectors[] = {{"", ""},
+                                                          {"f", "Zg=="},
+                                                          {"fo", "Zm8="},
+                                                          {"foo", "Zm9v"},
+                                                          {"foob", "Zm9vYg=="},
+                                                          {"fooba", "Zm9vYmE="},
                                                           {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : kVectors) {
     EXPECT_EQ(internal::ToBase64(plain), coded);
@@ -73,7 +79,8 @@ TEST(Base64, VectorsOfTheRfc) {
 }
 
 TEST(MediaType, OnlyCharsetIsAParameter) {
-  EXPECT_EQ(internal::ParseMediaType(" Application/JSON ; Charset=\"UTF-8\"")->type, "application/json");
+  EXPECT_EQ(internal::ParseMediaType(" Application/JSON ; Charset=\"UTF-8\"")->type,
+            "application/json");
   EXPECT_EQ(internal::ParseMediaType("text/csv;charset=utf-8;")->charset, "utf-8");
   EXPECT_FALSE(internal::ParseMediaType("text/csv; header=absent").has_value());
   EXPECT_EQ(internal::ParseMediaType("")->type, "");

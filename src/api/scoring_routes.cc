@@ -24,7 +24,8 @@ std::string_view Trim(std::string_view text) {
 
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return lower;
 }
 
@@ -37,16 +38,19 @@ std::string EndpointNames(const serving::EndpointSet& endpoints) {
 }
 
 net::Response UnsupportedType(std::string_view content_type) {
-  return TextReply("This server reads the content types application/json and text/csv (charset utf-8), not \"" +
-                       std::string(content_type.substr(0, 100)) + "\"; add -H 'Content-Type: application/json'\n",
-                   415);
+  return TextReply(
+      "This server reads the content types application/json and text/csv (charset utf-8), not \"" +
+          std::string(content_type.substr(0, 100)) +
+          "\"; add -H 'Content-Type: application/json'\n",
+      415);
 }
 
 Result<Answering> TheEndpoint(const serving::EndpointSet& endpoints) {
   if (const auto only = endpoints.Only()) {
     return FindEndpoint(endpoints, only->name());
   }
-  return base::NotFound("/invocations is the route of the only endpoint, but " + EndpointNames(endpoints))
+  return base::NotFound("/invocations is the route of the only endpoint, but " +
+                        EndpointNames(endpoints))
       .Hint("ask /endpoints/<name>/invocations");
 }
 
@@ -74,7 +78,8 @@ net::Response Invoke(const Result<Answering>& answering, const net::Request& req
   // The usual case without a copy.
   if (content_type != "application/json") {
     const std::optional<MediaType> media = ParseMediaType(content_type);
-    if (!media || (media->type != "application/json" && media->type != "text/csv") || (!media->charset.empty() && media->charset != "utf-8")) {
+    if (!media || (media->type != "application/json" && media->type != "text/csv") ||
+        (!media->charset.empty() && media->charset != "utf-8")) {
       return UnsupportedType(content_type);
     }
     is_csv = media->type == "text/csv";
@@ -87,7 +92,8 @@ net::Response Invoke(const Result<Answering>& answering, const net::Request& req
   if (const Result<void> read = ReadRows(request, is_csv, writer); !read.ok()) {
     return MlflowError(read.error());
   }
-  if (const Result<void> scored = answering->snapshot->Score(workspace.block, workspace.scores); !scored.ok()) {
+  if (const Result<void> scored = answering->snapshot->Score(workspace.block, workspace.scores);
+      !scored.ok()) {
     return MlflowError(scored.error());
   }
   answering->endpoint->CountRows(workspace.block.n_rows);
@@ -100,11 +106,13 @@ Result<Answering> FindEndpoint(const serving::EndpointSet& endpoints, std::strin
   Answering answering;
   answering.endpoint = endpoints.Find(name);
   if (!answering.endpoint) {
-    return base::NotFound("no endpoint \"" + std::string(name) + "\"; " + EndpointNames(endpoints)).Hint("check the name in the URL");
+    return base::NotFound("no endpoint \"" + std::string(name) + "\"; " + EndpointNames(endpoints))
+        .Hint("check the name in the URL");
   }
   answering.snapshot = answering.endpoint->Current();
   if (!answering.snapshot) {
-    return base::Unavailable("endpoint \"" + std::string(name) + "\" does not answer yet: " + answering.endpoint->problem())
+    return base::Unavailable("endpoint \"" + std::string(name) +
+                             "\" does not answer yet: " + answering.endpoint->problem())
         .Hint("train and deploy a model that passes its gates");
   }
   return answering;
@@ -155,7 +163,9 @@ std::optional<MediaType> ParseMediaType(std::string_view content_type) {
 
 void AddScoringRoutes(const ApiParts& parts, Router& router) {
   const serving::EndpointSet& endpoints = *parts.endpoints;
-  router.Add("POST", "/invocations", [&endpoints](const RoutedRequest& request) { return Invoke(TheEndpoint(endpoints), request.http); });
+  router.Add("POST", "/invocations", [&endpoints](const RoutedRequest& request) {
+    return Invoke(TheEndpoint(endpoints), request.http);
+  });
   router.Add("POST", "/endpoints/{name}/invocations", [&endpoints](const RoutedRequest& request) {
     return Invoke(FindEndpoint(endpoints, request.params[0]), request.http);
   });

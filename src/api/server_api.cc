@@ -19,19 +19,27 @@ namespace {
 
 std::string_view CodeOfStatus(int status) {
   switch (status) {
-    case 404: return "ENDPOINT_NOT_FOUND";
-    case 408: return "DEADLINE_EXCEEDED";
+    case 404:
+      return "ENDPOINT_NOT_FOUND";
+    case 408:
+      return "DEADLINE_EXCEEDED";
     case 413:
-    case 431: return "RESOURCE_EXHAUSTED";
-    case 500: return "INTERNAL_ERROR";
-    case 501: return "NOT_IMPLEMENTED";
-    case 503: return "TEMPORARILY_UNAVAILABLE";
-    default: return "BAD_REQUEST";
+    case 431:
+      return "RESOURCE_EXHAUSTED";
+    case 500:
+      return "INTERNAL_ERROR";
+    case 501:
+      return "NOT_IMPLEMENTED";
+    case 503:
+      return "TEMPORARILY_UNAVAILABLE";
+    default:
+      return "BAD_REQUEST";
   }
 }
 
 net::Response ErrorIn(bool is_inference, int status, std::string_view message) {
-  return is_inference ? internal::InferenceError(status, message) : internal::MlflowError(status, CodeOfStatus(status), message);
+  return is_inference ? internal::InferenceError(status, message)
+                      : internal::MlflowError(status, CodeOfStatus(status), message);
 }
 
 }  // namespace
@@ -41,14 +49,18 @@ struct Api::Impl {
   mutable Metrics metrics;
   Router router;
 
-  net::Response Answer(const net::Request& request, std::string_view path, const Router::Match& match) const {
+  net::Response Answer(const net::Request& request, std::string_view path,
+                       const Router::Match& match) const {
     const bool is_inference = path == "/v2" || path.starts_with("/v2/");
     if (match.handler == nullptr && match.allow.empty()) {
-      return ErrorIn(is_inference, 404, "no route " + std::string(request.method) + " " + std::string(path.substr(0, 200)));
+      return ErrorIn(
+          is_inference, 404,
+          "no route " + std::string(request.method) + " " + std::string(path.substr(0, 200)));
     }
     if (match.handler == nullptr) {
-      net::Response response =
-          ErrorIn(is_inference, 405, "method " + std::string(request.method) + " is not allowed here; use " + match.allow);
+      net::Response response = ErrorIn(
+          is_inference, 405,
+          "method " + std::string(request.method) + " is not allowed here; use " + match.allow);
       response.headers.emplace_back("Allow", match.allow);
       return response;
     }
@@ -58,7 +70,8 @@ struct Api::Impl {
       if (logger != nullptr) {
         logger->Error("api", "handler_threw", {{"route", match.pattern}, {"what", e.what()}});
       }
-      return ErrorIn(is_inference, 500, "the server failed while it answered this request; its log has the reason");
+      return ErrorIn(is_inference, 500,
+                     "the server failed while it answered this request; its log has the reason");
     }
   }
 };
@@ -90,6 +103,8 @@ net::Response Api::Handle(const net::Request& request) const {
   return response;
 }
 
-net::Response Api::ErrorReply(int status, std::string_view message) { return ErrorIn(false, status, message); }
+net::Response Api::ErrorReply(int status, std::string_view message) {
+  return ErrorIn(false, status, message);
+}
 
 }  // namespace millrace::api

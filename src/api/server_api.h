@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP interface of `millrace serve`: every route, wired to the domain objects that app hands in.
+// The HTTP interface of `millrace serve`: every route, wired to the domain objects that app hands
+// in.
 #pragma once
 
 #include <functional>
@@ -37,7 +38,8 @@ class Api {
 
   /// Answers any request; never throws. Pass it as the server's handler.
   net::Response Handle(const net::Request& request) const;
-  /// What the server answers where a request never reaches a handler (413, 431, 408, 400), in the same JSON form.
+  /// What the server answers where a request never reaches a handler (413, 431, 408, 400), in the
+  /// same JSON form.
   static net::Response ErrorReply(int status, std::string_view message);
 
  private:

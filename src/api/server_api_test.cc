@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of the fixed routes, metrics, hand-over of online writes, and a champion that changes under load over real sockets.
+// Tests of the fixed routes, metrics, hand-over of online writes, and a champion that changes under
+// load over real sockets.
 #include "api/server_api.h"
 
 #include <atomic>
@@ -18,21 +19,23 @@
 namespace millrace::api {
 namespace {
 
-using ::testing::HasSubstr;
 using serving::testing::Must;
+using ::testing::HasSubstr;
 
 TEST_F(ApiTest, FixedRoutes) {
   EXPECT_EQ(Ask("GET", "/health").body, "OK");
   EXPECT_EQ(Ask("GET", "/ping").body, "\n");
   EXPECT_EQ(Ask("GET", "/version").body, "3.17.2");
-  EXPECT_EQ(Ask("GET", "/ready").body, R"({"ready":true,"endpoints":{"churn":{"ready":true,"version":1}}})");
+  EXPECT_EQ(Ask("GET", "/ready").body,
+            R"({"ready":true,"endpoints":{"churn":{"ready":true,"version":1}}})");
   EXPECT_EQ(Ask("HEAD", "/health").status, 200);
 }
 
 TEST_F(ApiTest, UnknownRouteIs404AndWrongMethod405) {
   const net::Response unknown = Ask("GET", "/nothing");
   EXPECT_EQ(unknown.status, 404);
-  EXPECT_EQ(unknown.body, R"({"error_code":"ENDPOINT_NOT_FOUND","message":"no route GET /nothing"})");
+  EXPECT_EQ(unknown.body,
+            R"({"error_code":"ENDPOINT_NOT_FOUND","message":"no route GET /nothing"})");
   const net::Response wrong = Ask("GET", "/invocations");
   EXPECT_EQ(wrong.status, 405);
   ASSERT_EQ(wrong.headers.size(), 1U);
@@ -51,14 +54,21 @@ TEST_F(ApiTest, MetricNamesAreThoseOfTheGoldenFile) {
   Invoke(R"({"inputs": [[1, 1, 1], [2, 2, 2]]})");
   Invoke("{}");
   const std::string text = Ask("GET", "/metrics").body;
-  EXPECT_THAT(text, HasSubstr("millrace_http_requests_total{route=\"/invocations\",status=\"200\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("millrace_http_requests_total{route=\"/invocations\",status=\"400\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("millrace_http_request_seconds_bucket{route=\"/invocations\",status=\"200\",le=\"+Inf\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("millrace_http_request_seconds_count{route=\"/health\",status=\"200\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("millrace_model_info{endpoint=\"churn\",model=\"churn-model\",version=\"1\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("millrace_http_requests_total{route=\"/invocations\",status=\"200\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("millrace_http_requests_total{route=\"/invocations\",status=\"400\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("millrace_http_request_seconds_bucket{route=\"/"
+                              "invocations\",status=\"200\",le=\"+Inf\"} 1\n"));
+  EXPECT_THAT(
+      text, HasSubstr("millrace_http_request_seconds_count{route=\"/health\",status=\"200\"} 1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("millrace_model_info{endpoint=\"churn\",model=\"churn-model\",version=\"1\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("millrace_rows_scored_total{endpoint=\"churn\"} 2\n"));
   std::set<std::string> types;
-  for (std::size_t at = text.find("# TYPE "); at != std::string::npos; at = text.find("# TYPE ", at + 1)) {
+  for (std::size_t at = text.find("# TYPE "); at != std::string::npos;
+       at = text.find("# TYPE ", at + 1)) {
     types.insert(text.substr(at + 7, text.find('\n', at) - at - 7));
   }
   std::string seen;
@@ -66,7 +76,8 @@ TEST_F(ApiTest, MetricNamesAreThoseOfTheGoldenFile) {
     seen += type + "\n";
   }
   const std::string path = MILLRACE_SOURCE_DIR "/tests/golden/metric_names.txt";
-  EXPECT_EQ(seen, Must(base::ReadFile(path))) << "if the change is meant, write these lines to " << path;
+  EXPECT_EQ(seen, Must(base::ReadFile(path)))
+      << "if the change is meant, write these lines to " << path;
 }
 
 TEST_F(ApiTest, OnlineStoreIsOnlyForThisMachine) {
@@ -84,10 +95,14 @@ TEST_F(ApiTest, OnlineStoreIsOnlyForThisMachine) {
 
 // The same steps on a store in memory and on one behind a server must show the same.
 TEST_F(ApiTest, RemoteStoreBehavesLikeTheStoreItself) {
-  auto server = Must(net::HttpServer::Start({}, [this](const net::Request& request) { return api_.Handle(request); }));
+  auto server = Must(net::HttpServer::Start(
+      {}, [this](const net::Request& request) { return api_.Handle(request); }));
   const auto remote = Must(OpenRemoteKeyValue(server->url()));
   const std::string binary("k\0\xFF\n", 4);
-  ASSERT_TRUE(remote->PutMany(std::vector<store::Put>{{binary, {2, -3, 1}, std::string("\0v", 2)}, {"k2", {1, 1, 1}, ""}}).ok());
+  ASSERT_TRUE(remote
+                  ->PutMany(std::vector<store::Put>{{binary, {2, -3, 1}, std::string("\0v", 2)},
+                                                    {"k2", {1, 1, 1}, ""}})
+                  .ok());
   ASSERT_TRUE(remote->PutMany(std::vector<store::Put>{{binary, {1, 0, 0}, "older"}}).ok());
   const auto found = Must(remote->GetMany(std::vector<std::string>{"missing", binary, "k2"}));
   ASSERT_EQ(found.size(), 3U);
@@ -96,10 +111,13 @@ TEST_F(ApiTest, RemoteStoreBehavesLikeTheStoreItself) {
   EXPECT_EQ(found[2]->value, "");
   EXPECT_EQ(found, Must(kv_->GetMany(std::vector<std::string>{"missing", binary, "k2"})));
   std::vector<std::string> keys;
-  ASSERT_TRUE(remote->Scan("k", [&](std::string_view key, const store::Entry&) {
-    keys.emplace_back(key);
-    return true;
-  }).ok());
+  ASSERT_TRUE(remote
+                  ->Scan("k",
+                         [&](std::string_view key, const store::Entry&) {
+                           keys.emplace_back(key);
+                           return true;
+                         })
+                  .ok());
   EXPECT_EQ(keys, (std::vector<std::string>{binary, "k2"}));
   ASSERT_TRUE(remote->DeletePrefix("k").ok());
   EXPECT_FALSE(Must(kv_->GetMany(std::vector<std::string>{binary}))[0].has_value());
@@ -121,7 +139,8 @@ TEST(RemoteKeyValue, NobodyThereIsUnavailable) {
 }
 
 TEST_F(ApiTest, ChampionsChangeUnderLoadWithoutAFailedRequest) {
-  auto server = Must(net::HttpServer::Start({}, [this](const net::Request& request) { return api_.Handle(request); }));
+  auto server = Must(net::HttpServer::Start(
+      {}, [this](const net::Request& request) { return api_.Handle(request); }));
   refresher_.Start();
   std::atomic<bool> is_done{false};
   std::atomic<int> n_failed{0};
@@ -132,10 +151,14 @@ TEST_F(ApiTest, ChampionsChangeUnderLoadWithoutAFailedRequest) {
       net::HttpClient client = Must(net::HttpClient::Make(server->url()));
       std::set<std::string> possible;
       for (int version = 1; version <= 30; ++version) {
-        possible.insert("{\"predictions\":[" + Shown(serving::testing::ScoreOf(version, 5, 0.5, 3)) + "],\"features_as_of\":\"2011-12-01T00:00:00Z\"}");
+        possible.insert("{\"predictions\":[" +
+                        Shown(serving::testing::ScoreOf(version, 5, 0.5, 3)) +
+                        "],\"features_as_of\":\"2011-12-01T00:00:00Z\"}");
       }
       while (!is_done) {
-        const auto reply = client.Post("/invocations", "application/json", R"({"dataframe_records": [{"customer_id": 12346, "a": 5}]})");
+        const auto reply =
+            client.Post("/invocations", "application/json",
+                        R"({"dataframe_records": [{"customer_id": 12346, "a": 5}]})");
         const bool is_good = reply.ok() && reply->status == 200 && possible.contains(reply->body);
         n_good += is_good ? 1 : 0;
         n_failed += is_good ? 0 : 1;

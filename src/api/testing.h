@@ -20,15 +20,16 @@ class ApiTest : public ::testing::Test {
   ApiTest()
       : kv_(store::MakeMemoryKeyValue()),
         store_(*kv_),
-        refresher_(Context{}, endpoints_, resolver_, &store_, {.interval = std::chrono::milliseconds(1)}),
+        refresher_(Context{}, endpoints_, resolver_, &store_,
+                   {.interval = std::chrono::milliseconds(1)}),
         api_(Context{}, {.endpoints = &endpoints_, .online = kv_.get()}) {
     serving::testing::PublishFeatures(*kv_);
     EXPECT_TRUE(refresher_.RefreshOnce().ok());
   }
 
   net::Response Ask(std::string_view method, std::string_view target, std::string_view body = {},
-                    std::string_view content_type = "application/json", std::string_view host = "127.0.0.1:5000",
-                    bool is_loopback = true) const {
+                    std::string_view content_type = "application/json",
+                    std::string_view host = "127.0.0.1:5000", bool is_loopback = true) const {
     const net::HeaderField fields[] = {{"Host", host}, {"Content-Type", content_type}};
     net::Request request;
     request.method = method;
@@ -39,7 +40,8 @@ class ApiTest : public ::testing::Test {
     request.is_loopback = is_loopback;
     return api_.Handle(request);
   }
-  net::Response Invoke(std::string_view body, std::string_view content_type = "application/json") const {
+  net::Response Invoke(std::string_view body,
+                       std::string_view content_type = "application/json") const {
     return Ask("POST", "/invocations", body, content_type);
   }
   static std::string Shown(double value) {
@@ -47,7 +49,9 @@ class ApiTest : public ::testing::Test {
     return std::string(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
   }
   /// What the only version of the model answers, as JSON text.
-  static std::string Score(double a, double b, double n) { return Shown(serving::testing::ScoreOf(1, a, b, n)); }
+  static std::string Score(double a, double b, double n) {
+    return Shown(serving::testing::ScoreOf(1, a, b, n));
+  }
 
   std::unique_ptr<store::KeyValue> kv_;
   features::OnlineStore store_;

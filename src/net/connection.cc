@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client connection: parsing by Beast, answering in order, one write for all replies to what was received at once.
+// One client connection: parsing by Beast, answering in order, one write for all replies to what
+// was received at once.
+#include "net/internal/connection.h"
+
 #include <algorithm>
 #include <exception>
-
-#include "net/internal/connection.h"
 
 namespace millrace::net::internal {
 
@@ -12,13 +13,17 @@ namespace {
 constexpr std::size_t kReadBytes = 16 * 1024;
 // Replies to pipelined requests are gathered up to this size before they are sent.
 constexpr std::size_t kGatherBytes = 64 * 1024;
-// Larger buffers are given back after use, so that one large request does not stay in memory for the life of a connection.
+// Larger buffers are given back after use, so that one large request does not stay in memory for
+// the life of a connection.
 constexpr std::size_t kKeptBytes = 1024 * 1024;
-// After a refusal this much of what the client still sends is read and dropped, so that it sees the reply, not a reset.
+// After a refusal this much of what the client still sends is read and dropped, so that it sees the
+// reply, not a reset.
 constexpr std::size_t kLingerBytes = 256 * 1024 * 1024;
 constexpr std::chrono::seconds kLingerTime{2};
 
-std::string_view ToStd(boost::beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view ToStd(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 Response ErrorResponse(const ServerOptions& options, int status, std::string_view message) {
   Response response;
@@ -67,16 +72,16 @@ RequestParser::RequestParser(RequestText& text, const ServerOptions& options) : 
   body_limit(static_cast<std::uint64_t>(options.max_body_bytes));
 }
 
-void RequestParser::on_request_impl(http::verb, boost::beast::string_view method_text, boost::beast::string_view target,
-                                    int version, error_code& ec) {
+void RequestParser::on_request_impl(http::verb, boost::beast::string_view method_text,
+                                    boost::beast::string_view target, int version, error_code& ec) {
   text_.version = version;
   text_.method = text_.Keep(ToStd(method_text));
   text_.target = text_.Keep(ToStd(target));
   ec = {};
 }
 
-void RequestParser::on_field_impl(http::field name, boost::beast::string_view name_text, boost::beast::string_view value,
-                                  error_code& ec) {
+void RequestParser::on_field_impl(http::field name, boost::beast::string_view name_text,
+                                  boost::beast::string_view value, error_code& ec) {
   ec = {};
   if (in_trailer_) {
     return;
@@ -92,12 +97,14 @@ void RequestParser::on_field_impl(http::field name, boost::beast::string_view na
   }
 }
 
-void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& content_length, error_code& ec) {
+void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& content_length,
+                                      error_code& ec) {
   ec = {};
   in_trailer_ = true;
   if (content_length) {
     // The claimed length is not trusted with more memory than has been received.
-    text_.body.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(*content_length, kKeptBytes)));
+    text_.body.reserve(
+        static_cast<std::size_t>(std::min<std::uint64_t>(*content_length, kKeptBytes)));
   }
 }
 
@@ -107,11 +114,13 @@ std::size_t RequestParser::on_body_impl(boost::beast::string_view body, error_co
   return body.size();
 }
 
-std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, boost::beast::string_view body, error_code& ec) {
+std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, boost::beast::string_view body,
+                                              error_code& ec) {
   return on_body_impl(body, ec);
 }
 
-Connection::Connection(Worker& worker, tcp::socket socket) : worker_(worker), socket_(std::move(socket)) {
+Connection::Connection(Worker& worker, tcp::socket socket)
+    : worker_(worker), socket_(std::move(socket)) {
   worker_.n_open.fetch_add(1, std::memory_order_relaxed);
   worker_.connections.insert(this);
   error_code ec;
@@ -124,7 +133,8 @@ Connection::Connection(Worker& worker, tcp::socket socket) : worker_(worker), so
       address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
     }
     is_loopback_ = address.is_loopback();
-    peer_ = (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(remote.port());
+    peer_ = (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" +
+            std::to_string(remote.port());
   }
 }
 
@@ -174,7 +184,8 @@ void Connection::CheckDeadline(SteadyTime now) {
   }
   if (state_ == State::kReading && parser_) {
     // The pending read ends with the close; the reply goes out as far as the socket takes it.
-    Refuse(408, is_header_done_ ? "the request's body did not arrive in time" : "the request's header did not arrive in time");
+    Refuse(408, is_header_done_ ? "the request's body did not arrive in time"
+                                : "the request's header did not arrive in time");
     error_code ec;
     socket_.write_some(asio::buffer(out_), ec);
   }
@@ -201,8 +212,9 @@ void Connection::Read() {
   if (is_header_done_ && in_.size() < 16 * kReadBytes) {
     in_.resize(16 * kReadBytes);
   }
-  socket_.async_read_some(asio::buffer(in_.data() + end_, in_.size() - end_),
-                          [self = shared_from_this()](const error_code& ec, std::size_t n) { self->OnRead(ec, n); });
+  socket_.async_read_some(
+      asio::buffer(in_.data() + end_, in_.size() - end_),
+      [self = shared_from_this()](const error_code& ec, std::size_t n) { self->OnRead(ec, n); });
 }
 
 void Connection::OnRead(const error_code& ec, std::size_t n) {
@@ -252,14 +264,17 @@ bool Connection::Process() {
       deadline_ = std::chrono::steady_clock::now() + worker_.options.header_timeout;
     }
     error_code ec;
-    const std::size_t used = parser_->put(asio::const_buffer(in_.data() + begin_, end_ - begin_), ec);
+    const std::size_t used =
+        parser_->put(asio::const_buffer(in_.data() + begin_, end_ - begin_), ec);
     begin_ += used;
     const bool needs_more = ec == http::error::need_more;
     if (ec && !needs_more) {
       if (ec == http::error::header_limit) {
-        Refuse(431, "the request's header is larger than " + std::to_string(worker_.options.max_header_bytes) + " bytes");
+        Refuse(431, "the request's header is larger than " +
+                        std::to_string(worker_.options.max_header_bytes) + " bytes");
       } else if (ec == http::error::body_limit) {
-        Refuse(413, "the request's body is larger than " + std::to_string(worker_.options.max_body_bytes) + " bytes");
+        Refuse(413, "the request's body is larger than " +
+                        std::to_string(worker_.options.max_body_bytes) + " bytes");
       } else {
         Refuse(400, "the request is not valid HTTP/1.1: " + ec.message());
       }
@@ -276,7 +291,8 @@ bool Connection::Process() {
         return false;
       }
     } else if (needs_more || used == 0) {
-      // Nothing that may be buffered is longer than a header: this is a chunk's size line without an end.
+      // Nothing that may be buffered is longer than a header: this is a chunk's size line without
+      // an end.
       if (end_ - begin_ > worker_.options.max_header_bytes + kReadBytes) {
         Refuse(400, "the request is not valid HTTP/1.1: a chunk's size line has no end");
         return false;
@@ -321,7 +337,8 @@ void Connection::Answer() {
   try {
     response = worker_.handler(request);
   } catch (const std::exception&) {
-    response = ErrorResponse(worker_.options, 500, "the server failed while it answered this request");
+    response =
+        ErrorResponse(worker_.options, 500, "the server failed while it answered this request");
   }
   is_last_ = is_last_ || response.close || !parser_->keep_alive() || worker_.is_stopping;
   const ReplyFrame frame{.keep_alive = !is_last_,
@@ -332,7 +349,8 @@ void Connection::Answer() {
 }
 
 void Connection::Refuse(int status, std::string_view message) {
-  const ReplyFrame frame{.keep_alive = false, .is_http10 = false, .is_head = false, .date = worker_.Date()};
+  const ReplyFrame frame{
+      .keep_alive = false, .is_http10 = false, .is_head = false, .date = worker_.Date()};
   AppendResponse(ErrorResponse(worker_.options, status, message), frame, out_);
   is_last_ = true;
   must_linger_ = true;
@@ -356,7 +374,9 @@ bool Connection::WriteNow() {
   state_ = State::kWriting;
   deadline_ = std::chrono::steady_clock::now() + worker_.options.write_timeout;
   asio::async_write(socket_, asio::buffer(out_.data() + sent_, out_.size() - sent_),
-                    [self = shared_from_this()](const error_code& error, std::size_t) { self->OnWritten(error); });
+                    [self = shared_from_this()](const error_code& error, std::size_t) {
+                      self->OnWritten(error);
+                    });
   return false;
 }
 
@@ -402,7 +422,9 @@ void Connection::ReadOn(const error_code& ec, std::size_t n) {
     return;
   }
   socket_.async_read_some(asio::buffer(in_),
-                          [self = shared_from_this()](const error_code& error, std::size_t got) { self->ReadOn(error, got); });
+                          [self = shared_from_this()](const error_code& error, std::size_t got) {
+                            self->ReadOn(error, got);
+                          });
 }
 
 std::string_view Worker::Date() {
@@ -417,15 +439,16 @@ std::string_view Worker::Date() {
 
 void Worker::ArmSweep() {
   using std::chrono::milliseconds;
-  const milliseconds shortest =
-      std::min({options.header_timeout, options.body_timeout, options.idle_timeout, options.write_timeout});
+  const milliseconds shortest = std::min(
+      {options.header_timeout, options.body_timeout, options.idle_timeout, options.write_timeout});
   sweep.expires_after(std::clamp(shortest / 4, milliseconds(5), milliseconds(250)));
   sweep.async_wait([this](const error_code& ec) {
     if (ec) {
       return;
     }
     const SteadyTime now = std::chrono::steady_clock::now();
-    // Closing ends the connection's reads, whose handlers run later: the set does not change while it is walked.
+    // Closing ends the connection's reads, whose handlers run later: the set does not change while
+    // it is walked.
     for (Connection* connection : connections) {
       connection->CheckDeadline(now);
     }

@@ -2,23 +2,22 @@
 // The client: plain sockets with poll for timeouts, Beast's parser for replies.
 #include "net/http_client.h"
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <netdb.h>
 
 #include "net/http_message.h"
 
@@ -57,21 +56,26 @@ class Socket {
 
 class ResponseParser final : public http::basic_parser<false> {
  public:
-  ResponseParser(ClientResponse& response, const ClientOptions& options, bool is_head) : response_(response) {
+  ResponseParser(ClientResponse& response, const ClientOptions& options, bool is_head)
+      : response_(response) {
     eager(true);
     skip(is_head);
-    header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(options.max_header_bytes, 1U << 30)));
+    header_limit(
+        static_cast<std::uint32_t>(std::min<std::size_t>(options.max_header_bytes, 1U << 30)));
     body_limit(static_cast<std::uint64_t>(options.max_body_bytes));
   }
 
  private:
-  void on_request_impl(http::verb, boost::beast::string_view, boost::beast::string_view, int, error_code&) override {}
+  void on_request_impl(http::verb, boost::beast::string_view, boost::beast::string_view, int,
+                       error_code&) override {}
   void on_response_impl(int code, boost::beast::string_view, int, error_code& ec) override {
     response_.status = code;
     ec = {};
   }
-  void on_field_impl(http::field, boost::beast::string_view name, boost::beast::string_view value, error_code& ec) override {
-    response_.headers.emplace_back(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
+  void on_field_impl(http::field, boost::beast::string_view name, boost::beast::string_view value,
+                     error_code& ec) override {
+    response_.headers.emplace_back(std::string(name.data(), name.size()),
+                                   std::string(value.data(), value.size()));
     ec = {};
   }
   void on_header_impl(error_code& ec) override { ec = {}; }
@@ -86,8 +90,11 @@ class ResponseParser final : public http::basic_parser<false> {
     response_.body.append(body.data(), body.size());
     return body.size();
   }
-  void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, error_code& ec) override { ec = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view body, error_code& ec) override {
+  void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, error_code& ec) override {
+    ec = {};
+  }
+  std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view body,
+                                 error_code& ec) override {
     return on_body_impl(body, ec);
   }
   void on_finish_impl(error_code& ec) override { ec = {}; }
@@ -98,7 +105,9 @@ class ResponseParser final : public http::basic_parser<false> {
 // What poll says within the time that is left: true when ready, false when the time is up.
 bool WaitFor(int fd, short events, SteadyTime deadline) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())
+            .count();
     if (left <= 0) {
       return false;
     }
@@ -113,7 +122,9 @@ bool WaitFor(int fd, short events, SteadyTime deadline) {
   }
 }
 
-bool IsAgain(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+bool IsAgain(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
 
 }  // namespace
 
@@ -129,17 +140,19 @@ struct HttpClient::Impl {
   std::string in;
 
   Error Broken(int error) const {
-    return base::Unavailable("connection to " + base_url + " broke: " + std::strerror(error)).Hint("check that the server runs");
+    return base::Unavailable("connection to " + base_url + " broke: " + std::strerror(error))
+        .Hint("check that the server runs");
   }
   Error TimedOut(std::string_view doing, std::chrono::milliseconds limit) const {
-    return base::DeadlineExceeded(std::string(doing) + " " + base_url + " took longer than " + std::to_string(limit.count()) +
-                                  " ms");
+    return base::DeadlineExceeded(std::string(doing) + " " + base_url + " took longer than " +
+                                  std::to_string(limit.count()) + " ms");
   }
   Result<void> Connect();
   Result<void> TryAddress(const addrinfo& address, SteadyTime deadline);
   /// True if the kept connection was closed by the server or holds bytes that nobody asked for.
   bool IsStale() const;
-  void Compose(std::string_view method, std::string_view target, std::string_view body, const Headers& headers);
+  void Compose(std::string_view method, std::string_view target, std::string_view body,
+               const Headers& headers);
   Result<void> SendAll(SteadyTime deadline);
   Result<ClientResponse> Receive(bool is_head, SteadyTime deadline);
 };
@@ -151,7 +164,8 @@ Result<void> HttpClient::Impl::TryAddress(const addrinfo& address, SteadyTime de
   }
   if (::connect(fresh.fd(), address.ai_addr, address.ai_addrlen) != 0) {
     if (errno != EINPROGRESS) {
-      return base::Unavailable("cannot connect to " + base_url + ": " + std::strerror(errno)).Hint("check that the server runs");
+      return base::Unavailable("cannot connect to " + base_url + ": " + std::strerror(errno))
+          .Hint("check that the server runs");
     }
     if (!WaitFor(fresh.fd(), POLLOUT, deadline)) {
       return TimedOut("connecting to", options.connect_timeout);
@@ -160,7 +174,8 @@ Result<void> HttpClient::Impl::TryAddress(const addrinfo& address, SteadyTime de
     socklen_t size = sizeof error;
     ::getsockopt(fresh.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
-      return base::Unavailable("cannot connect to " + base_url + ": " + std::strerror(error)).Hint("check that the server runs");
+      return base::Unavailable("cannot connect to " + base_url + ": " + std::strerror(error))
+          .Hint("check that the server runs");
     }
   }
   const int on = 1;
@@ -175,7 +190,8 @@ Result<void> HttpClient::Impl::Connect() {
   addrinfo* found = nullptr;
   const int status = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
   if (status != 0) {
-    return base::Unavailable("host of " + base_url + " does not resolve: " + ::gai_strerror(status)).Hint("check the address");
+    return base::Unavailable("host of " + base_url + " does not resolve: " + ::gai_strerror(status))
+        .Hint("check the address");
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
   const SteadyTime deadline = std::chrono::steady_clock::now() + options.connect_timeout;
@@ -195,10 +211,16 @@ bool HttpClient::Impl::IsStale() const {
   return n >= 0 || !IsAgain(errno);
 }
 
-void HttpClient::Impl::Compose(std::string_view method, std::string_view target, std::string_view body,
-                               const Headers& headers) {
+void HttpClient::Impl::Compose(std::string_view method, std::string_view target,
+                               std::string_view body, const Headers& headers) {
   out.clear();
-  out.append(method).append(" ").append(prefix).append(target).append(" HTTP/1.1\r\nHost: ").append(host_field).append("\r\n");
+  out.append(method)
+      .append(" ")
+      .append(prefix)
+      .append(target)
+      .append(" HTTP/1.1\r\nHost: ")
+      .append(host_field)
+      .append("\r\n");
   if (!body.empty() || method == "POST" || method == "PUT") {
     out.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   }
@@ -254,14 +276,16 @@ Result<ClientResponse> HttpClient::Impl::Receive(bool is_head, SteadyTime deadli
         parser->put_eof(ec);
       }
       if (ec || !parser->is_done()) {
-        return base::Unavailable("server " + base_url + " closed the connection before its reply was complete")
+        return base::Unavailable("server " + base_url +
+                                 " closed the connection before its reply was complete")
             .Hint("check the server's log");
       }
       break;
     }
     end += static_cast<std::size_t>(n);
     while (begin < end && !parser->is_done()) {
-      const std::size_t used = parser->put(boost::asio::const_buffer(in.data() + begin, end - begin), ec);
+      const std::size_t used =
+          parser->put(boost::asio::const_buffer(in.data() + begin, end - begin), ec);
       begin += used;
       if (ec == http::error::need_more) {
         break;
@@ -298,7 +322,8 @@ std::string_view ClientResponse::Header(std::string_view name) const {
   return {};
 }
 
-HttpClient::HttpClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpClient::HttpClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
@@ -309,7 +334,8 @@ Result<HttpClient> HttpClient::Make(std::string_view base_url, ClientOptions opt
         .Hint("write it as http://host:port");
   };
   if (base_url.starts_with("https://")) {
-    return base::Unimplemented("URL \"" + std::string(base_url) + "\" asks for TLS, which this client does not speak")
+    return base::Unimplemented("URL \"" + std::string(base_url) +
+                               "\" asks for TLS, which this client does not speak")
         .Hint("use http:// on a trusted network");
   }
   if (!base_url.starts_with("http://")) {
@@ -352,8 +378,8 @@ Result<HttpClient> HttpClient::Make(std::string_view base_url, ClientOptions opt
   return HttpClient(std::move(impl));
 }
 
-Result<ClientResponse> HttpClient::Send(std::string_view method, std::string_view target, std::string_view body,
-                                        const Headers& headers) {
+Result<ClientResponse> HttpClient::Send(std::string_view method, std::string_view target,
+                                        std::string_view body, const Headers& headers) {
   Impl& impl = *impl_;
   for (const auto& [name, value] : headers) {
     if ((name + value).find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
@@ -384,8 +410,8 @@ Result<ClientResponse> HttpClient::Get(std::string_view target, const Headers& h
   return Send("GET", target, {}, headers);
 }
 
-Result<ClientResponse> HttpClient::Post(std::string_view target, std::string_view content_type, std::string_view body,
-                                        const Headers& headers) {
+Result<ClientResponse> HttpClient::Post(std::string_view target, std::string_view content_type,
+                                        std::string_view body, const Headers& headers) {
   Headers all = headers;
   all.emplace_back("Content-Type", content_type);
   return Send("POST", target, body, all);

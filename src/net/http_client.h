@@ -31,7 +31,8 @@ struct ClientResponse {
   std::string_view Header(std::string_view name) const;
 };
 
-/// Talks to one server over one connection, which it opens when needed and keeps. Not thread-safe; cheap to make.
+/// Talks to one server over one connection, which it opens when needed and keeps. Not thread-safe;
+/// cheap to make.
 class HttpClient {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -45,16 +46,18 @@ class HttpClient {
   ~HttpClient();
 
   /// Sends a request and reads the reply; any status is a success here.
-  ///         - kUnavailable if nobody listens or the connection breaks, kDeadlineExceeded past a timeout (both name the URL),
-  ///           kResourceExhausted if the reply is larger than the limits, kDataLoss if it is no HTTP.
-  /// A kept connection that the server closed meanwhile is opened anew before anything is sent; a request that may have
-  /// reached the server is never sent twice.
-  Result<ClientResponse> Send(std::string_view method, std::string_view target, std::string_view body,
-                              const Headers& headers = {});
+  ///         - kUnavailable if nobody listens or the connection breaks, kDeadlineExceeded past a
+  ///         timeout (both name the URL),
+  ///           kResourceExhausted if the reply is larger than the limits, kDataLoss if it is no
+  ///           HTTP.
+  /// A kept connection that the server closed meanwhile is opened anew before anything is sent; a
+  /// request that may have reached the server is never sent twice.
+  Result<ClientResponse> Send(std::string_view method, std::string_view target,
+                              std::string_view body, const Headers& headers = {});
   Result<ClientResponse> Get(std::string_view target, const Headers& headers = {});
   /// `content_type` is sent as Content-Type.
-  Result<ClientResponse> Post(std::string_view target, std::string_view content_type, std::string_view body,
-                              const Headers& headers = {});
+  Result<ClientResponse> Post(std::string_view target, std::string_view content_type,
+                              std::string_view body, const Headers& headers = {});
 
   struct Impl;
 

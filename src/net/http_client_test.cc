@@ -3,12 +3,11 @@
 #include "net/http_client.h"
 
 #include <arpa/inet.h>
+#include <atomic>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <thread>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -64,8 +63,8 @@ Result<ClientResponse> Ask(const std::string& bytes, ClientOptions options = {})
 }
 
 TEST(HttpClient, UrlsThatCannotBeReadAreErrors) {
-  for (const char* const url : {"", "ftp://a", "http://", "http://:80", "http://a:", "http://a:0", "http://a:65536", "http://a:x",
-                                "http://[::1", "http://a b"}) {
+  for (const char* const url : {"", "ftp://a", "http://", "http://:80", "http://a:", "http://a:0",
+                                "http://a:65536", "http://a:x", "http://[::1", "http://a b"}) {
     const auto client = HttpClient::Make(url);
     ASSERT_FALSE(client.ok()) << url;
     EXPECT_EQ(client.error().code(), ErrorCode::kInvalidArgument) << url;
@@ -79,15 +78,16 @@ TEST(HttpClient, UrlsThatCannotBeReadAreErrors) {
 TEST(HttpClient, KeepsItsConnectionAndPrefix) {
   std::atomic<int> n_peers{0};
   std::string last_peer;
-  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start({.threads = 1}, [&](const Request& request) {
-    n_peers += request.peer == last_peer ? 0 : 1;
-    last_peer = std::string(request.peer);
-    Response response;
-    response.status = 404;
-    response.body = std::string(request.target);
-    response.headers = {{"X-Seen", std::string(request.Header("x-sent"))}};
-    return response;
-  });
+  Result<std::unique_ptr<HttpServer>> server =
+      HttpServer::Start({.threads = 1}, [&](const Request& request) {
+        n_peers += request.peer == last_peer ? 0 : 1;
+        last_peer = std::string(request.peer);
+        Response response;
+        response.status = 404;
+        response.body = std::string(request.target);
+        response.headers = {{"X-Seen", std::string(request.Header("x-sent"))}};
+        return response;
+      });
   ASSERT_TRUE(server.ok());
   Result<HttpClient> client = HttpClient::Make((*server)->url() + "/prefix/");
   ASSERT_TRUE(client.ok());
@@ -106,8 +106,8 @@ TEST(HttpClient, KeepsItsConnectionAndPrefix) {
 }
 
 TEST(HttpClient, OpensAClosedConnectionAnew) {
-  Result<std::unique_ptr<HttpServer>> server =
-      HttpServer::Start({.idle_timeout = milliseconds(30)}, [](const Request&) { return Response{.body = "ok"}; });
+  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(
+      {.idle_timeout = milliseconds(30)}, [](const Request&) { return Response{.body = "ok"}; });
   ASSERT_TRUE(server.ok());
   Result<HttpClient> client = HttpClient::Make((*server)->url());
   ASSERT_TRUE(client.ok());
@@ -144,7 +144,8 @@ TEST(HttpClient, SilentServerIsDeadlineExceeded) {
     return Response{};
   });
   ASSERT_TRUE(server.ok());
-  Result<HttpClient> client = HttpClient::Make((*server)->url(), {.request_timeout = milliseconds(50)});
+  Result<HttpClient> client =
+      HttpClient::Make((*server)->url(), {.request_timeout = milliseconds(50)});
   ASSERT_TRUE(client.ok());
   const Result<ClientResponse> reply = client->Get("/");
   is_done = true;
@@ -153,13 +154,15 @@ TEST(HttpClient, SilentServerIsDeadlineExceeded) {
 }
 
 TEST(HttpClient, ReadsEveryFramingOfAReply) {
-  const auto chunked = Ask("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+  const auto chunked =
+      Ask("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
   ASSERT_TRUE(chunked.ok()) << chunked.error().ToString();
   EXPECT_EQ(chunked->body, "abc");
   const auto until_close = Ask("HTTP/1.1 200 OK\r\n\r\nabc");
   ASSERT_TRUE(until_close.ok()) << until_close.error().ToString();
   EXPECT_EQ(until_close->body, "abc");
-  const auto interim = Ask("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx");
+  const auto interim =
+      Ask("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx");
   ASSERT_TRUE(interim.ok()) << interim.error().ToString();
   EXPECT_EQ(interim->status, 201);
   EXPECT_EQ(interim->body, "x");
@@ -167,9 +170,12 @@ TEST(HttpClient, ReadsEveryFramingOfAReply) {
 
 TEST(HttpClient, BrokenRepliesAreErrors) {
   EXPECT_EQ(Ask("").error().code(), ErrorCode::kUnavailable);
-  EXPECT_EQ(Ask("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(Ask("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").error().code(),
+            ErrorCode::kUnavailable);
   EXPECT_EQ(Ask("SSH-2.0-OpenSSH_9.2\r\n\r\n").error().code(), ErrorCode::kDataLoss);
-  EXPECT_EQ(Ask("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", {.max_body_bytes = 5}).error().code(),
+  EXPECT_EQ(Ask("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", {.max_body_bytes = 5})
+                .error()
+                .code(),
             ErrorCode::kResourceExhausted);
 }
 

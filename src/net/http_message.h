@@ -40,7 +40,8 @@ struct Request {
   }
 };
 
-/// A reply. The server adds Content-Length, Date and Connection; for HEAD it sends the header alone.
+/// A reply. The server adds Content-Length, Date and Connection; for HEAD it sends the header
+/// alone.
 struct Response {
   int status = 200;
   std::string content_type = "application/json";

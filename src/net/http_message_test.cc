@@ -11,7 +11,12 @@ namespace {
 
 TEST(HttpMessage, HeaderNamesIgnoreCase) {
   const HeaderField fields[] = {{"Content-Type", "text/csv"}, {"X-A", "1"}, {"x-a", "2"}};
-  const Request request{.method = "GET", .target = "/a?b=c&d", .headers = fields, .body = {}, .peer = {}, .is_loopback = false};
+  const Request request{.method = "GET",
+                        .target = "/a?b=c&d",
+                        .headers = fields,
+                        .body = {},
+                        .peer = {},
+                        .is_loopback = false};
   EXPECT_EQ(request.Header("content-type"), "text/csv");
   EXPECT_EQ(request.Header("X-a"), "1");
   EXPECT_EQ(request.Header("missing"), "");
@@ -60,7 +65,9 @@ TEST(HttpMessage, NoContentHasNeitherBodyNorLength) {
 }
 
 // The date of RFC 9110 section 5.6.7.
-TEST(HttpMessage, DateIsThatOfTheRfc) { EXPECT_EQ(internal::HttpDate(784111777), "Sun, 06 Nov 1994 08:49:37 GMT"); }
+TEST(HttpMessage, DateIsThatOfTheRfc) {
+  EXPECT_EQ(internal::HttpDate(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
+}
 
 }  // namespace
 }  // namespace millrace::net

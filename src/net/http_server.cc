@@ -59,9 +59,12 @@ Result<tcp::endpoint> ResolveHost(const ServerOptions& options) {
   }
   asio::io_context io;
   tcp::resolver resolver(io);
-  const auto found = resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, ec);
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, ec);
   if (ec || found.empty()) {
-    return base::InvalidArgument("host \"" + options.host + "\" is neither an address nor a name that resolves: " + ec.message())
+    return base::InvalidArgument(
+               "host \"" + options.host +
+               "\" is neither an address nor a name that resolves: " + ec.message())
         .Hint("use 127.0.0.1 for this machine alone or 0.0.0.0 for every interface");
   }
   return found.begin()->endpoint();
@@ -75,17 +78,20 @@ std::string AddressText(const tcp::endpoint& address) {
 Error ListenError(const tcp::endpoint& address, const error_code& ec) {
   const std::string text = AddressText(address);
   if (ec == asio::error::address_in_use) {
-    return base::FailedPrecondition("cannot listen on " + text + ": another process already uses this port")
+    return base::FailedPrecondition("cannot listen on " + text +
+                                    ": another process already uses this port")
         .Hint("stop that process, or choose another port with --port (0 picks a free one)");
   }
   if (ec == asio::error::access_denied) {
     return base::FailedPrecondition("cannot listen on " + text + ": this user may not use the port")
         .Hint("choose a port above 1023 with --port");
   }
-  return base::FailedPrecondition("cannot listen on " + text + ": " + ec.message()).Hint("check --host and --port");
+  return base::FailedPrecondition("cannot listen on " + text + ": " + ec.message())
+      .Hint("check --host and --port");
 }
 
-// The last catch: what a turn of the loop throws (memory is out) costs its connection, not the server.
+// The last catch: what a turn of the loop throws (memory is out) costs its connection, not the
+// server.
 void RunLoop(asio::io_context& io) {
   for (;;) {
     try {
@@ -181,27 +187,33 @@ void HttpServer::Impl::Stop(std::chrono::milliseconds grace) {
       for (Connection* connection : w.connections) {
         connection->Close();
       }
-      // Whatever was posted before this still runs; then nothing is left to wait for and run() returns.
+      // Whatever was posted before this still runs; then nothing is left to wait for and run()
+      // returns.
       asio::post(w.io, [&w] { w.io.stop(); });
     });
   }
   for (std::thread& thread : threads) {
     thread.join();
   }
-  // Handlers that were never run hold connections, which refer to their worker: they go before it does.
+  // Handlers that were never run hold connections, which refer to their worker: they go before it
+  // does.
   for (const auto& worker : workers) {
     worker->io.restart();
     worker->io.poll();
   }
 }
 
-HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 
-HttpServer::~HttpServer() { Stop(std::chrono::milliseconds(0)); }
+HttpServer::~HttpServer() {
+  Stop(std::chrono::milliseconds(0));
+}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(ServerOptions options, Handler handler) {
   if (options.threads < 1 || options.threads > 1024) {
-    return base::InvalidArgument("threads is " + std::to_string(options.threads) + "; wanted 1 to 1024");
+    return base::InvalidArgument("threads is " + std::to_string(options.threads) +
+                                 "; wanted 1 to 1024");
   }
   if (options.max_header_bytes < 128 || options.max_header_bytes > 16 * 1024 * 1024) {
     return base::InvalidArgument("max_header_bytes is " + std::to_string(options.max_header_bytes) +
@@ -213,12 +225,20 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(ServerOptions options, Han
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-std::uint16_t HttpServer::port() const { return impl_->address.port(); }
+std::uint16_t HttpServer::port() const {
+  return impl_->address.port();
+}
 
-std::string HttpServer::url() const { return "http://" + AddressText(impl_->address); }
+std::string HttpServer::url() const {
+  return "http://" + AddressText(impl_->address);
+}
 
-void HttpServer::Stop(std::chrono::milliseconds grace) { impl_->Stop(grace); }
+void HttpServer::Stop(std::chrono::milliseconds grace) {
+  impl_->Stop(grace);
+}
 
-std::size_t HttpServer::connections() const { return impl_->n_open.load(std::memory_order_relaxed); }
+std::size_t HttpServer::connections() const {
+  return impl_->n_open.load(std::memory_order_relaxed);
+}
 
 }  // namespace millrace::net

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/1.1 server of bytes: keep-alive, pipelining, limits, graceful stop. It knows neither JSON nor what it serves.
+// An HTTP/1.1 server of bytes: keep-alive, pipelining, limits, graceful stop. It knows neither JSON
+// nor what it serves.
 #pragma once
 
 #include <chrono>
@@ -15,12 +16,14 @@
 
 namespace millrace::net {
 
-/// Answers one request. Called from several io threads at once, never twice at once for one connection. It holds up the other
-/// connections of its thread while it runs, so it is short: it looks up and computes, but never trains or scans. An exception
-/// that leaves it is answered with 500.
+/// Answers one request. Called from several io threads at once, never twice at once for one
+/// connection. It holds up the other connections of its thread while it runs, so it is short: it
+/// looks up and computes, but never trains or scans. An exception that leaves it is answered with
+/// 500.
 using Handler = std::function<Response(const Request&)>;
 
-/// Limits and addresses of a server. A limit that is hit is answered with the status in brackets and the connection is closed.
+/// Limits and addresses of a server. A limit that is hit is answered with the status in brackets
+/// and the connection is closed.
 struct ServerOptions {
   /// An address or a name that resolves to one; "0.0.0.0" is every IPv4 interface.
   std::string host = "127.0.0.1";
@@ -42,7 +45,8 @@ struct ServerOptions {
   std::chrono::milliseconds idle_timeout{75'000};
   /// A client that does not take its reply is cut off.
   std::chrono::milliseconds write_timeout{30'000};
-  /// Makes the replies to requests that never reach the handler; null sends the message as text/plain.
+  /// Makes the replies to requests that never reach the handler; null sends the message as
+  /// text/plain.
   std::function<Response(int status, std::string_view message)> error_reply = {};
 };
 
@@ -50,7 +54,8 @@ struct ServerOptions {
 class HttpServer {
  public:
   /// Binds, listens and starts the threads; the server accepts connections when this returns.
-  ///         - kFailedPrecondition if the port is taken or may not be bound: names the address and the next step.
+  ///         - kFailedPrecondition if the port is taken or may not be bound: names the address and
+  ///         the next step.
   ///         - kInvalidArgument if the host does not resolve or an option is out of range.
   static Result<std::unique_ptr<HttpServer>> Start(ServerOptions options, Handler handler);
 
@@ -63,8 +68,9 @@ class HttpServer {
   /// "http://127.0.0.1:5000".
   std::string url() const;
 
-  /// Accepts no more, closes idle connections, lets requests that have begun finish (their replies carry Connection: close),
-  /// cuts off what is left after `grace`, and joins the threads. A second call returns when the first is done.
+  /// Accepts no more, closes idle connections, lets requests that have begun finish (their replies
+  /// carry Connection: close), cuts off what is left after `grace`, and joins the threads. A second
+  /// call returns when the first is done.
   void Stop(std::chrono::milliseconds grace);
 
   /// Open connections now.

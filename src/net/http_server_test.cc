@@ -3,15 +3,14 @@
 #include "net/http_server.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <latch>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdexcept>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -77,7 +76,8 @@ class RawClient {
 
 std::size_t Count(const std::string& text, std::string_view part) {
   std::size_t n = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
+  for (std::size_t at = text.find(part); at != std::string::npos;
+       at = text.find(part, at + part.size())) {
     ++n;
   }
   return n;
@@ -86,12 +86,14 @@ std::size_t Count(const std::string& text, std::string_view part) {
 Response Echo(const Request& request) {
   Response response;
   response.content_type = "text/plain";
-  response.body = std::string(request.method) + " " + std::string(request.target) + " " + std::string(request.body);
+  response.body = std::string(request.method) + " " + std::string(request.target) + " " +
+                  std::string(request.body);
   return response;
 }
 
 std::unique_ptr<HttpServer> StartServer(ServerOptions options = {}, Handler handler = Echo) {
-  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(std::move(options), std::move(handler));
+  Result<std::unique_ptr<HttpServer>> server =
+      HttpServer::Start(std::move(options), std::move(handler));
   EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().ToString());
   return std::move(server).value();
 }
@@ -99,7 +101,8 @@ std::unique_ptr<HttpServer> StartServer(ServerOptions options = {}, Handler hand
 TEST(HttpServer, AnswersOneRequest) {
   const auto server = StartServer();
   RawClient client(server->port());
-  client.Send("POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
+  client.Send(
+      "POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");
   const std::string reply = client.ReadToEnd();
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_TRUE(reply.ends_with("POST /a?b=1 abc")) << reply;
@@ -107,13 +110,16 @@ TEST(HttpServer, AnswersOneRequest) {
 
 TEST(HttpServer, RequestsInPiecesAndAllAtOnceAreTheSame) {
   const auto server = StartServer();
-  const std::string one = "POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n";
+  const std::string one =
+      "POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n";
   {
     RawClient client(server->port());
     for (const char c : one) {
       client.Send(std::string_view(&c, 1));
     }
-    const std::string reply = client.ReadUntil([](const std::string& text) { return text.ends_with("abcde"); });
+    const std::string reply =
+        client.ReadUntil([](const std::string& text) { return text.ends_with("abcde"); });
     EXPECT_THAT(reply, HasSubstr("POST /p abcde"));
   }
   RawClient client(server->port());
@@ -122,7 +128,8 @@ TEST(HttpServer, RequestsInPiecesAndAllAtOnceAreTheSame) {
     many += one;
   }
   client.Send(many);
-  const std::string replies = client.ReadUntil([](const std::string& text) { return Count(text, "POST /p abcde") >= 500; });
+  const std::string replies =
+      client.ReadUntil([](const std::string& text) { return Count(text, "POST /p abcde") >= 500; });
   EXPECT_EQ(Count(replies, "HTTP/1.1 200 OK"), 500U);
 }
 
@@ -131,7 +138,8 @@ TEST(HttpServer, PipelinedRepliesKeepTheirOrder) {
   RawClient client(server->port());
   std::string many;
   for (int i = 0; i < 200; ++i) {
-    many += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n" + (i == 199 ? "Connection: close\r\n" : "") + "\r\n";
+    many += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n" +
+            (i == 199 ? "Connection: close\r\n" : "") + "\r\n";
   }
   client.Send(many);
   const std::string replies = client.ReadToEnd();
@@ -161,7 +169,8 @@ TEST(HttpServer, BodyOverTheLimitIs413EvenWhileItIsSent) {
   client.Send(std::string(3'000'000, 'x'));
   EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 413 "));
   RawClient chunked(server->port());
-  chunked.Send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" + std::string(2048, 'x') + "\r\n0\r\n\r\n");
+  chunked.Send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" +
+               std::string(2048, 'x') + "\r\n0\r\n\r\n");
   EXPECT_THAT(chunked.ReadToEnd(), StartsWith("HTTP/1.1 413 "));
 }
 
@@ -182,8 +191,10 @@ TEST(HttpServer, MalformedRequestsAreRefusedAndTheServerLives) {
       "GET / HTTP/1.1\r\nHost x\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
-      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n0\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+      "3\r\n\r\n0\r\n\r\n",
       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
       "\x16\x03\x01\x02 tls client hello\r\n\r\n",
@@ -192,7 +203,8 @@ TEST(HttpServer, MalformedRequestsAreRefusedAndTheServerLives) {
     RawClient client(server->port());
     client.Send(text);
     const std::string reply = client.ReadToEnd();
-    EXPECT_THAT(reply, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 501 "))) << text;
+    EXPECT_THAT(reply, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 501 ")))
+        << text;
     EXPECT_EQ(Count(reply, "\r\nContent-Length: "), 1U) << text;
   }
   RawClient client(server->port());
@@ -201,7 +213,8 @@ TEST(HttpServer, MalformedRequestsAreRefusedAndTheServerLives) {
 }
 
 TEST(HttpServer, SlowHeaderAndSlowBodyAre408) {
-  const auto server = StartServer({.header_timeout = milliseconds(60), .body_timeout = milliseconds(60)});
+  const auto server =
+      StartServer({.header_timeout = milliseconds(60), .body_timeout = milliseconds(60)});
   RawClient header(server->port());
   header.Send("GET / HTTP/1.1\r\nHo");
   EXPECT_THAT(header.ReadToEnd(), StartsWith("HTTP/1.1 408 "));
@@ -237,8 +250,11 @@ TEST(HttpServer, ClientThatDoesNotReadIsCutOff) {
 TEST(HttpServer, ExpectContinueIsAnswered) {
   const auto server = StartServer();
   RawClient client(server->port());
-  client.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
-  EXPECT_EQ(client.ReadUntil([](const std::string& text) { return text.ends_with("\r\n\r\n"); }), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.Send(
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\nConnection: "
+      "close\r\n\r\n");
+  EXPECT_EQ(client.ReadUntil([](const std::string& text) { return text.ends_with("\r\n\r\n"); }),
+            "HTTP/1.1 100 Continue\r\n\r\n");
   client.Send("abc");
   EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 200 OK"));
 }
@@ -250,12 +266,14 @@ TEST(HttpServer, Http10ClosesUnlessAskedOtherwise) {
   EXPECT_THAT(closing.ReadToEnd(), HasSubstr("Connection: close\r\n"));
   RawClient keeping(server->port());
   keeping.Send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-  EXPECT_THAT(keeping.ReadUntil([](const std::string& text) { return text.find("GET / ") != std::string::npos; }),
+  EXPECT_THAT(keeping.ReadUntil(
+                  [](const std::string& text) { return text.find("GET / ") != std::string::npos; }),
               HasSubstr("Connection: keep-alive\r\n"));
 }
 
 TEST(HttpServer, ExceptionOfTheHandlerIs500) {
-  const auto server = StartServer({}, [](const Request&) -> Response { throw std::runtime_error("secret"); });
+  const auto server =
+      StartServer({}, [](const Request&) -> Response { throw std::runtime_error("secret"); });
   RawClient client(server->port());
   client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string reply = client.ReadToEnd();

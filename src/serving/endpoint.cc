@@ -41,8 +41,9 @@ std::shared_ptr<const EndpointSet::List> EndpointSet::All() const {
 
 std::shared_ptr<Endpoint> EndpointSet::Find(std::string_view name) const {
   const std::shared_ptr<const List> list = All();
-  const auto found = std::lower_bound(list->begin(), list->end(), name,
-                                      [](const auto& endpoint, std::string_view wanted) { return endpoint->name() < wanted; });
+  const auto found = std::lower_bound(
+      list->begin(), list->end(), name,
+      [](const auto& endpoint, std::string_view wanted) { return endpoint->name() < wanted; });
   return found != list->end() && (*found)->name() == name ? *found : nullptr;
 }
 
@@ -55,17 +56,24 @@ void EndpointSet::Apply(const std::vector<EndpointSpec>& specs) {
   auto next = std::make_shared<List>();
   for (const EndpointSpec& spec : specs) {
     std::shared_ptr<Endpoint> kept = Find(spec.name);
-    next->push_back(kept && kept->spec() == spec ? std::move(kept) : std::make_shared<Endpoint>(spec));
+    next->push_back(kept && kept->spec() == spec ? std::move(kept)
+                                                 : std::make_shared<Endpoint>(spec));
   }
-  std::sort(next->begin(), next->end(), [](const auto& a, const auto& b) { return a->name() < b->name(); });
+  std::sort(next->begin(), next->end(),
+            [](const auto& a, const auto& b) { return a->name() < b->name(); });
   std::shared_ptr<const List> old = std::move(next);
   const base::MutexLock lock(mutex_);
   list_.swap(old);
 }
 
-Refresher::Refresher(const Context& context, EndpointSet& endpoints, Resolver& resolver, const features::OnlineStore* store,
-                     Options options)
-    : context_(context), endpoints_(endpoints), resolver_(resolver), store_(store), options_(options) {}
+Refresher::Refresher(const Context& context, EndpointSet& endpoints, Resolver& resolver,
+                     const features::OnlineStore* store, Options options)
+    : context_(context),
+      endpoints_(endpoints),
+      resolver_(resolver),
+      store_(store),
+      options_(options) {
+}
 
 Refresher::~Refresher() {
   thread_.request_stop();
@@ -78,11 +86,13 @@ void Refresher::RefreshEndpoint(Endpoint& endpoint) {
   const auto fail = [&](const Error& error) {
     std::string problem = error.ToString();
     if (problem != endpoint.problem() && context_.logger != nullptr) {
-      context_.logger->Warn("serving", "endpoint_not_refreshed", {{"endpoint", endpoint.name()}, {"error", problem}});
+      context_.logger->Warn("serving", "endpoint_not_refreshed",
+                            {{"endpoint", endpoint.name()}, {"error", problem}});
     }
     endpoint.SetProblem(std::move(problem));
   };
-  const Result<ModelVersion> version = resolver_.Resolve(endpoint.spec().model, endpoint.spec().alias);
+  const Result<ModelVersion> version =
+      resolver_.Resolve(endpoint.spec().model, endpoint.spec().alias);
   if (!version.ok()) {
     fail(version.error());
     return;
@@ -93,12 +103,14 @@ void Refresher::RefreshEndpoint(Endpoint& endpoint) {
     endpoint.SetProblem("");
     return;
   }
-  Result<models::Model> model = is_same ? Result<models::Model>(current->model()) : resolver_.Load(*version);
+  Result<models::Model> model =
+      is_same ? Result<models::Model>(current->model()) : resolver_.Load(*version);
   if (!model.ok()) {
     fail(model.error());
     return;
   }
-  Result<std::shared_ptr<const Snapshot>> next = Snapshot::Make(endpoint.spec(), *version, *std::move(model), store_);
+  Result<std::shared_ptr<const Snapshot>> next =
+      Snapshot::Make(endpoint.spec(), *version, *std::move(model), store_);
   if (!next.ok()) {
     fail(next.error());
     return;
@@ -106,8 +118,9 @@ void Refresher::RefreshEndpoint(Endpoint& endpoint) {
   const bool is_news = !is_same || (*next)->all_views_bound();
   endpoint.Swap(*std::move(next));
   if (is_news && context_.logger != nullptr) {
-    context_.logger->Info("serving", "endpoint_serves",
-                          {{"endpoint", endpoint.name()}, {"model", version->name}, {"version", version->version}});
+    context_.logger->Info(
+        "serving", "endpoint_serves",
+        {{"endpoint", endpoint.name()}, {"model", version->name}, {"version", version->version}});
   }
 }
 

@@ -27,7 +27,8 @@ class Endpoint {
   const std::string& name() const { return spec_.name; }
   const EndpointSpec& spec() const { return spec_; }
 
-  /// The snapshot that answers now; keep the pointer for one request. Null until a version could be loaded.
+  /// The snapshot that answers now; keep the pointer for one request. Null until a version could be
+  /// loaded.
   std::shared_ptr<const Snapshot> Current() const MILL_EXCLUDES(mutex_);
   /// Requests that hold the former snapshot finish with it.
   void Swap(std::shared_ptr<const Snapshot> next) MILL_EXCLUDES(mutex_);
@@ -42,8 +43,9 @@ class Endpoint {
  private:
   const EndpointSpec spec_;
   std::atomic<std::uint64_t> rows_scored_{0};
-  // A mutex held for one pointer copy, not std::atomic<std::shared_ptr>: GCC 12 ends its atomic's load with a relaxed unlock,
-  // which ThreadSanitizer rightly reports, and it spins in user space as well.
+  // A mutex held for one pointer copy, not std::atomic<std::shared_ptr>: GCC 12 ends its atomic's
+  // load with a relaxed unlock, which ThreadSanitizer rightly reports, and it spins in user space
+  // as well.
   mutable base::Mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ MILL_GUARDED_BY(mutex_);
   std::string problem_ MILL_GUARDED_BY(mutex_) = "no version has been loaded yet";
@@ -59,7 +61,8 @@ class EndpointSet {
   /// The only endpoint; null where there is none or more than one.
   std::shared_ptr<Endpoint> Only() const;
   std::shared_ptr<const List> All() const MILL_EXCLUDES(mutex_);
-  /// Takes over the declared endpoints: unchanged ones keep their snapshot, new ones start without, others go.
+  /// Takes over the declared endpoints: unchanged ones keep their snapshot, new ones start without,
+  /// others go.
   void Apply(const std::vector<EndpointSpec>& specs) MILL_EXCLUDES(mutex_);
 
  private:
@@ -86,15 +89,16 @@ class Refresher {
     std::chrono::milliseconds interval{1000};
   };
 
-  /// All arguments outlive the refresher; `store` may be null where no endpoint has a key. The context gives the logger.
-  Refresher(const Context& context, EndpointSet& endpoints, Resolver& resolver, const features::OnlineStore* store,
-            Options options);
+  /// All arguments outlive the refresher; `store` may be null where no endpoint has a key. The
+  /// context gives the logger.
+  Refresher(const Context& context, EndpointSet& endpoints, Resolver& resolver,
+            const features::OnlineStore* store, Options options);
   ~Refresher();
   Refresher(const Refresher&) = delete;
   Refresher& operator=(const Refresher&) = delete;
 
-  /// Looks once, in the calling thread. An endpoint that cannot be refreshed keeps its snapshot and states its problem; the
-  /// error returned is that of the endpoint list itself.
+  /// Looks once, in the calling thread. An endpoint that cannot be refreshed keeps its snapshot and
+  /// states its problem; the error returned is that of the endpoint list itself.
   Result<void> RefreshOnce();
   /// Starts looking every interval in a thread of its own, until destruction.
   void Start();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What endpoints/*.yaml declares: which model answers under which name, and where its features come from.
+// What endpoints/*.yaml declares: which model answers under which name, and where its features come
+// from.
 #pragma once
 
 #include <optional>
@@ -20,10 +21,12 @@ struct EndpointSpec {
   /// The registered model, and the alias whose version answers.
   std::string model;
   std::string alias = "champion";
-  /// The entity that a request may name instead of sending features, and the column that holds its key. Both empty: full rows only.
+  /// The entity that a request may name instead of sending features, and the column that holds its
+  /// key. Both empty: full rows only.
   std::string entity;
   std::string key;
-  /// Feature views whose stored values complete a row, by name; a later view never overrides a column of an earlier one.
+  /// Feature views whose stored values complete a row, by name; a later view never overrides a
+  /// column of an earlier one.
   std::vector<std::string> views;
   /// The instant as of which `deploy` publishes feature values.
   std::optional<Timestamp> as_of;
@@ -32,8 +35,9 @@ struct EndpointSpec {
   static const base::Declaration<EndpointSpec>& Declared();
 };
 
-/// What the declaration cannot say: the name can stand in a URL (a letter or digit, then letters, digits, "-", "_", at most 63), entity and
-/// key come together, views come with a key. kInvalidArgument names the first mistake.
+/// What the declaration cannot say: the name can stand in a URL (a letter or digit, then letters,
+/// digits, "-", "_", at most 63), entity and key come together, views come with a key.
+/// kInvalidArgument names the first mistake.
 Result<void> CheckEndpointSpec(const EndpointSpec& spec);
 
 }  // namespace millrace::serving

@@ -26,7 +26,9 @@ class ServingTest : public ::testing::Test {
   ServingTest() : kv_(store::MakeMemoryKeyValue()), store_(*kv_) { testing::PublishFeatures(*kv_); }
 
   std::shared_ptr<const Snapshot> MakeSnapshot(double intercept = 1.0) {
-    return Must(Snapshot::Make(MakeSpec(), {.name = "churn-model", .version = 1, .model_id = "m-1", .dir = ""}, MakeModel(intercept), &store_));
+    return Must(Snapshot::Make(MakeSpec(),
+                               {.name = "churn-model", .version = 1, .model_id = "m-1", .dir = ""},
+                               MakeModel(intercept), &store_));
   }
   static void Set(RowBlock& block, std::size_t row, std::size_t column, double value) {
     block.values[row * 3 + column] = value;
@@ -124,7 +126,8 @@ TEST_F(ServingTest, ColumnInNoViewIsNamed) {
 TEST_F(ServingTest, ViewThatIsNotPublishedIsUnavailable) {
   const auto empty = store::MakeMemoryKeyValue();
   const features::OnlineStore store(*empty);
-  const auto snapshot = Must(Snapshot::Make(MakeSpec(), {.name = "m", .version = 7, .model_id = "", .dir = ""}, MakeModel(1), &store));
+  const auto snapshot = Must(Snapshot::Make(
+      MakeSpec(), {.name = "m", .version = 7, .model_id = "", .dir = ""}, MakeModel(1), &store));
   EXPECT_FALSE(snapshot->all_views_bound());
   block_.Reset(1, 3);
   block_.keys = {std::int64_t{12346}};
@@ -141,7 +144,8 @@ TEST_F(ServingTest, ViewThatTheModelDoesNotKnowIsRefused) {
   const auto snapshot = Snapshot::Make(spec, {}, MakeModel(1), &store_);
   ASSERT_FALSE(snapshot.ok());
   EXPECT_EQ(snapshot.error().code(), ErrorCode::kFailedPrecondition);
-  EXPECT_THAT(snapshot.error().message(), ::testing::AllOf(HasSubstr("\"other\""), HasSubstr("activity")));
+  EXPECT_THAT(snapshot.error().message(),
+              ::testing::AllOf(HasSubstr("\"other\""), HasSubstr("activity")));
 }
 
 TEST_F(ServingTest, BatchScoresEqualRequestsBitForBitAtAnyThreadCount) {
@@ -158,11 +162,13 @@ TEST_F(ServingTest, BatchScoresEqualRequestsBitForBitAtAnyThreadCount) {
   data::TableBuilder builder;
   builder.AddDoubles("n", third).AddDoubles("a", a).AddDoubles("extra", a).AddDoubles("b", b);
   const data::Table table = Must(builder.Finish());
-  const std::vector<double> alone = Must(ScoreTable(Context{}, snapshot->model().signature(), snapshot->engine(), table));
+  const std::vector<double> alone =
+      Must(ScoreTable(Context{}, snapshot->model().signature(), snapshot->engine(), table));
   base::ThreadPool pool("cpu", 3);
   Context context;
   context.cpu = &pool;
-  EXPECT_EQ(Must(ScoreTable(context, snapshot->model().signature(), snapshot->engine(), table)), alone);
+  EXPECT_EQ(Must(ScoreTable(context, snapshot->model().signature(), snapshot->engine(), table)),
+            alone);
   for (std::size_t i = 0; i < n; ++i) {
     block_.Reset(1, 3);
     Set(block_, 0, 0, a[i]);
@@ -177,7 +183,8 @@ TEST_F(ServingTest, BatchWithoutAColumnNamesIt) {
   const auto snapshot = MakeSnapshot();
   data::TableBuilder builder;
   builder.AddDoubles("a", {1.0}).AddDoubles("b", {1.0});
-  const auto scores = ScoreTable(Context{}, snapshot->model().signature(), snapshot->engine(), Must(builder.Finish()));
+  const auto scores = ScoreTable(Context{}, snapshot->model().signature(), snapshot->engine(),
+                                 Must(builder.Finish()));
   ASSERT_FALSE(scores.ok());
   EXPECT_THAT(scores.error().message(), HasSubstr("\"n\""));
 }
@@ -186,7 +193,9 @@ TEST_F(ServingTest, EmptyTableHasNoScores) {
   const auto snapshot = MakeSnapshot();
   data::TableBuilder builder;
   builder.AddDoubles("a", {}).AddDoubles("b", {}).AddDoubles("n", {});
-  EXPECT_TRUE(Must(ScoreTable(Context{}, snapshot->model().signature(), snapshot->engine(), Must(builder.Finish()))).empty());
+  EXPECT_TRUE(Must(ScoreTable(Context{}, snapshot->model().signature(), snapshot->engine(),
+                              Must(builder.Finish())))
+                  .empty());
 }
 
 TEST(EndpointSpec, MistakesAreNamed) {
@@ -204,9 +213,12 @@ TEST(EndpointSpec, MistakesAreNamed) {
 }
 
 TEST(EndpointSpec, IsReadFromYaml) {
-  const char* const text = "name: churn\nmodel: churn\nentity: customer\nkey: customer_id\nviews: [customer_activity]\nas_of: 2011-12-01\n";
+  const char* const text =
+      "name: churn\nmodel: churn\nentity: customer\nkey: customer_id\nviews: "
+      "[customer_activity]\nas_of: 2011-12-01\n";
   base::ErrorList errors;
-  const EndpointSpec spec = EndpointSpec::Declared().Read(Must(base::YamlNode::Parse(text, "churn.yaml")), errors);
+  const EndpointSpec spec =
+      EndpointSpec::Declared().Read(Must(base::YamlNode::Parse(text, "churn.yaml")), errors);
   ASSERT_TRUE(errors.empty()) << errors.ToError().ToString();
   EXPECT_EQ(spec.alias, "champion");
   EXPECT_EQ(spec.views, std::vector<std::string>{"customer_activity"});
@@ -271,7 +283,8 @@ TEST(Refresher, BindsViewsThatArePublishedLater) {
 TEST_F(ServingTest, ChampionsChangeUnderLoadWithoutAFailedScore) {
   testing::FakeResolver resolver;
   EndpointSet set;
-  Refresher refresher(Context{}, set, resolver, &store_, {.interval = std::chrono::milliseconds(1)});
+  Refresher refresher(Context{}, set, resolver, &store_,
+                      {.interval = std::chrono::milliseconds(1)});
   ASSERT_TRUE(refresher.RefreshOnce().ok());
   refresher.Start();
   std::atomic<bool> is_done{false};

@@ -14,12 +14,15 @@ namespace millrace::serving {
 namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-// Rows that one task of ScoreTable scores: large enough to hide the hand-over, small enough to spread.
+// Rows that one task of ScoreTable scores: large enough to hide the hand-over, small enough to
+// spread.
 constexpr std::size_t kBlockRows = 1024;
 
 void NoteAsOf(Timestamp as_of, Scores& scores) {
-  scores.features_oldest = scores.features_oldest ? std::min(*scores.features_oldest, as_of) : as_of;
-  scores.features_newest = scores.features_newest ? std::max(*scores.features_newest, as_of) : as_of;
+  scores.features_oldest =
+      scores.features_oldest ? std::min(*scores.features_oldest, as_of) : as_of;
+  scores.features_newest =
+      scores.features_newest ? std::max(*scores.features_newest, as_of) : as_of;
 }
 
 std::string JoinNames(const std::vector<std::string>& names) {
@@ -39,7 +42,8 @@ void RowBlock::Reset(std::size_t rows, std::size_t columns) {
   keys.clear();
 }
 
-Snapshot::Snapshot(EndpointSpec spec, ModelVersion version, models::Model model, const features::OnlineStore* store)
+Snapshot::Snapshot(EndpointSpec spec, ModelVersion version, models::Model model,
+                   const features::OnlineStore* store)
     : spec_(std::move(spec)),
       version_(std::move(version)),
       model_(std::move(model)),
@@ -50,7 +54,9 @@ Snapshot::Snapshot(EndpointSpec spec, ModelVersion version, models::Model model,
   }
 }
 
-Result<std::shared_ptr<const Snapshot>> Snapshot::Make(const EndpointSpec& spec, const ModelVersion& version, models::Model model,
+Result<std::shared_ptr<const Snapshot>> Snapshot::Make(const EndpointSpec& spec,
+                                                       const ModelVersion& version,
+                                                       models::Model model,
                                                        const features::OnlineStore* store) {
   MILL_RETURN_IF_ERROR(CheckEndpointSpec(spec));
   std::shared_ptr<Snapshot> snapshot(new Snapshot(spec, version, std::move(model), store));
@@ -81,12 +87,14 @@ Result<void> Snapshot::BindViews() {
       for (const auto& [known_name, hash] : trained_on) {
         known.push_back(known_name);
       }
-      return base::FailedPrecondition("endpoint \"" + spec_.name + "\" names view \"" + name + "\", but version " +
-                                      std::to_string(version_.version) + " of model \"" + version_.name +
-                                      "\" was trained on " + (known.empty() ? "no view" : JoinNames(known)))
+      return base::FailedPrecondition("endpoint \"" + spec_.name + "\" names view \"" + name +
+                                      "\", but version " + std::to_string(version_.version) +
+                                      " of model \"" + version_.name + "\" was trained on " +
+                                      (known.empty() ? "no view" : JoinNames(known)))
           .Hint("correct views in the endpoint's file, or train a model on that view");
     }
-    MILL_ASSIGN_OR_RETURN(const std::optional<features::PublishedView> published, store_->FindView(found->second));
+    MILL_ASSIGN_OR_RETURN(const std::optional<features::PublishedView> published,
+                          store_->FindView(found->second));
     if (!published) {
       unbound_.push_back(name);
       continue;
@@ -129,33 +137,38 @@ Result<void> Snapshot::CheckGiven(const RowBlock& block) const {
       is_given = block.given[r * n_columns() + c] != 0;
     }
     if (!is_given) {
-      const std::string by_key = has_key() ? "; or send \"" + spec_.key + "\" alone to use stored features" : "";
-      return base::InvalidArgument("Failed to enforce schema: column \"" + columns()[c].name + "\" is missing; model \"" +
-                                   version_.name + "\" wants " + std::to_string(n_columns()) + " columns")
+      const std::string by_key =
+          has_key() ? "; or send \"" + spec_.key + "\" alone to use stored features" : "";
+      return base::InvalidArgument("Failed to enforce schema: column \"" + columns()[c].name +
+                                   "\" is missing; model \"" + version_.name + "\" wants " +
+                                   std::to_string(n_columns()) + " columns")
           .Hint("send every column of the model's signature" + by_key);
     }
   }
   return {};
 }
 
-Error Snapshot::Incomplete(const RowBlock& block, std::size_t row, std::size_t column, bool is_key_known) const {
+Error Snapshot::Incomplete(const RowBlock& block, std::size_t row, std::size_t column,
+                           bool is_key_known) const {
   const std::string key = spec_.key + " " + features::KeyText(block.keys[row]);
   if (!unbound_.empty()) {
-    return base::Unavailable("features of " + key + " cannot be looked up: view " + JoinNames(unbound_) +
-                             " has not been published for version " + std::to_string(version_.version))
+    return base::Unavailable("features of " + key + " cannot be looked up: view " +
+                             JoinNames(unbound_) + " has not been published for version " +
+                             std::to_string(version_.version))
         .Hint("run the pipeline's deploy stage, or send the features in the request");
   }
   if (!is_key_known) {
     return base::NotFound("no stored features for " + key)
         .Hint("publish features of this " + spec_.entity + ", or send them in the request");
   }
-  return base::InvalidArgument("Failed to enforce schema: column \"" + columns()[column].name + "\" of " + key +
-                               " is in none of the endpoint's views")
+  return base::InvalidArgument("Failed to enforce schema: column \"" + columns()[column].name +
+                               "\" of " + key + " is in none of the endpoint's views")
       .Hint("send this column beside the key");
 }
 
 Result<void> Snapshot::Complete(RowBlock& block, Scores& scores) const {
-  // Rows that any view knew. One byte per row, made once per block: keys are looked up in a store, so this is not what costs.
+  // Rows that any view knew. One byte per row, made once per block: keys are looked up in a store,
+  // so this is not what costs.
   std::vector<std::uint8_t> is_known(block.n_rows, 0);
   std::size_t column = 0;
   std::vector<std::uint8_t> needs(block.n_rows, 0);
@@ -174,7 +187,8 @@ Result<void> Snapshot::Complete(RowBlock& block, Scores& scores) const {
         continue;
       }
       if (rows[r]->values.size() != view.column_of_value.size()) {
-        return base::DataLoss("view " + view.name + " holds " + std::to_string(rows[r]->values.size()) + " values for " + spec_.key +
+        return base::DataLoss("view " + view.name + " holds " +
+                              std::to_string(rows[r]->values.size()) + " values for " + spec_.key +
                               " " + features::KeyText(block.keys[r]) + "; wanted " +
                               std::to_string(view.column_of_value.size()))
             .Hint("publish the view again");
@@ -185,7 +199,8 @@ Result<void> Snapshot::Complete(RowBlock& block, Scores& scores) const {
         if (view.column_of_value[v] < 0) {
           continue;
         }
-        const std::size_t cell = r * n_columns() + static_cast<std::size_t>(view.column_of_value[v]);
+        const std::size_t cell =
+            r * n_columns() + static_cast<std::size_t>(view.column_of_value[v]);
         if (block.given[cell] == 0) {
           block.given[cell] = 1;
           block.values[cell] = rows[r]->values[v];
@@ -196,10 +211,11 @@ Result<void> Snapshot::Complete(RowBlock& block, Scores& scores) const {
   for (std::size_t r = 0; r < block.n_rows; ++r) {
     while (needs[r] != 0 && LacksColumn(block, r, column)) {
       // A key that one view knows and another does not has nulls there: no match gives nulls.
-      const bool is_in_a_view = is_known[r] != 0 && std::any_of(views_.begin(), views_.end(), [&](const View& view) {
-        return std::find(view.column_of_value.begin(), view.column_of_value.end(), static_cast<int>(column)) !=
-               view.column_of_value.end();
-      });
+      const bool is_in_a_view =
+          is_known[r] != 0 && std::any_of(views_.begin(), views_.end(), [&](const View& view) {
+            return std::find(view.column_of_value.begin(), view.column_of_value.end(),
+                             static_cast<int>(column)) != view.column_of_value.end();
+          });
       if (!is_in_a_view) {
         return Incomplete(block, r, column, is_known[r] != 0);
       }
@@ -223,8 +239,8 @@ Result<void> Snapshot::Score(RowBlock& block, Scores& scores) const {
   return {};
 }
 
-Result<std::vector<double>> ScoreTable(const Context& context, const models::Signature& signature, const models::Engine& engine,
-                                       const data::Table& table) {
+Result<std::vector<double>> ScoreTable(const Context& context, const models::Signature& signature,
+                                       const models::Engine& engine, const data::Table& table) {
   const std::size_t n = static_cast<std::size_t>(table.rows());
   const std::size_t n_columns = signature.inputs.size();
   MILL_CHECK(engine.n_features() == n_columns);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshot: everything that answers requests with one model version; immutable, shared, replaced as a whole.
+// Snapshot: everything that answers requests with one model version; immutable, shared, replaced as
+// a whole.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,8 @@ struct ModelVersion {
   bool operator==(const ModelVersion&) const = default;
 };
 
-/// Rows to score, in the columns of a snapshot's signature. Reuse one per thread: clearing keeps the memory.
+/// Rows to score, in the columns of a snapshot's signature. Reuse one per thread: clearing keeps
+/// the memory.
 struct RowBlock {
   std::size_t n_rows = 0;
   /// Row-major, n_rows x Snapshot::n_columns(); NaN where null or not given.
@@ -58,8 +60,10 @@ class Snapshot {
   /// Binds the views that both the endpoint and the model name to columns of the signature.
   /// @param store  may be null where the endpoint has no key; outlives the snapshot
   ///         - kFailedPrecondition if the endpoint names a view that the model was not trained on.
-  static Result<std::shared_ptr<const Snapshot>> Make(const EndpointSpec& spec, const ModelVersion& version,
-                                                      models::Model model, const features::OnlineStore* store);
+  static Result<std::shared_ptr<const Snapshot>> Make(const EndpointSpec& spec,
+                                                      const ModelVersion& version,
+                                                      models::Model model,
+                                                      const features::OnlineStore* store);
 
   const EndpointSpec& spec() const { return spec_; }
   const ModelVersion& version() const { return version_; }
@@ -73,12 +77,13 @@ class Snapshot {
   bool has_key() const { return !spec_.key.empty() && store_ != nullptr; }
   /// How keys of the endpoint's entity are stored; kInt64 until a view is published.
   data::ColumnType key_type() const { return key_type_; }
-  /// False while a view of the endpoint has not been published under the model's hash; then a new snapshot must be made later.
+  /// False while a view of the endpoint has not been published under the model's hash; then a new
+  /// snapshot must be made later.
   bool all_views_bound() const { return unbound_.empty(); }
 
-  /// Completes the rows from the online store where they have keys, checks that no required column is missing, and predicts.
-  /// A value that the request gives, null included, goes before the stored one. Without keys a column counts as given if any
-  /// row gives it, as in a data frame.
+  /// Completes the rows from the online store where they have keys, checks that no required column
+  /// is missing, and predicts. A value that the request gives, null included, goes before the
+  /// stored one. Without keys a column counts as given if any row gives it, as in a data frame.
   /// @param block  shaped for this snapshot; its missing values are filled in
   ///         - kInvalidArgument naming the first required column that is missing;
   ///         - kNotFound naming the first key that no view knows, where values of it are needed;
@@ -95,16 +100,20 @@ class Snapshot {
   };
   struct TextHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
 
-  Snapshot(EndpointSpec spec, ModelVersion version, models::Model model, const features::OnlineStore* store);
+  Snapshot(EndpointSpec spec, ModelVersion version, models::Model model,
+           const features::OnlineStore* store);
   Result<void> BindViews();
   /// True if a required column of the row was neither given nor filled; `column` is its place.
   bool LacksColumn(const RowBlock& block, std::size_t row, std::size_t& column) const;
   Result<void> CheckGiven(const RowBlock& block) const;
   Result<void> Complete(RowBlock& block, Scores& scores) const;
-  Error Incomplete(const RowBlock& block, std::size_t row, std::size_t column, bool is_key_known) const;
+  Error Incomplete(const RowBlock& block, std::size_t row, std::size_t column,
+                   bool is_key_known) const;
 
   EndpointSpec spec_;
   ModelVersion version_;
@@ -117,11 +126,12 @@ class Snapshot {
   std::vector<std::string> unbound_;
 };
 
-/// Scores of a whole table by the same engine that answers requests, so that both agree bit for bit.
+/// Scores of a whole table by the same engine that answers requests, so that both agree bit for
+/// bit.
 /// @param table  has every column of the signature; others are ignored; null is a missing value
 ///         - kInvalidArgument naming the first missing column.
 /// Deterministic at any number of threads of context.cpu (null: the calling thread).
-Result<std::vector<double>> ScoreTable(const Context& context, const models::Signature& signature, const models::Engine& engine,
-                                       const data::Table& table);
+Result<std::vector<double>> ScoreTable(const Context& context, const models::Signature& signature,
+                                       const models::Engine& engine, const data::Table& table);
 
 }  // namespace millrace::serving

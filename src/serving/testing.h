@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small real model with stored features, for the tests of serving and api. Not for production code.
+// A small real model with stored features, for the tests of serving and api. Not for production
+// code.
 #pragma once
 
 #include <atomic>
@@ -34,9 +35,12 @@ inline void MustOk(const Result<void>& result) {
   }
 }
 
-inline ContentHash ViewHash() { return base::HashText("view activity"); }
+inline ContentHash ViewHash() {
+  return base::HashText("view activity");
+}
 
-/// Logistic regression on columns a (double), b (double), n (long): z = intercept + 2a - b + 0.5n, missing values are 0, 1, 2.
+/// Logistic regression on columns a (double), b (double), n (long): z = intercept + 2a - b + 0.5n,
+/// missing values are 0, 1, 2.
 inline models::Model MakeModel(double intercept) {
   models::LogisticData data{.feature_names = {"a", "b", "n"},
                             .impute = {0.0, 1.0, 2.0},
@@ -50,7 +54,9 @@ inline models::Model MakeModel(double intercept) {
                       {"n", models::ColumnSpec::Type::kLong, true}};
   models::ModelMetadata metadata;
   metadata.view_hashes = {{"activity", ViewHash()}};
-  return Must(models::Model::Make(std::move(signature), Must(models::MakeLogisticRegression(std::move(data))), std::move(metadata)));
+  return Must(models::Model::Make(std::move(signature),
+                                  Must(models::MakeLogisticRegression(std::move(data))),
+                                  std::move(metadata)));
 }
 
 /// What MakeModel(intercept) answers, in its own order of operations.
@@ -72,7 +78,8 @@ inline EndpointSpec MakeSpec() {
   return spec;
 }
 
-/// Stores rows of view `activity` (columns b and n): 12346 -> (0.5, 3), 12347 -> (null, 1) as of 2011-12-01.
+/// Stores rows of view `activity` (columns b and n): 12346 -> (0.5, 3), 12347 -> (null, 1) as of
+/// 2011-12-01.
 inline void PublishFeatures(store::KeyValue& kv) {
   features::ViewPlan plan;
   plan.name = "activity";
@@ -87,8 +94,10 @@ inline void PublishFeatures(store::KeyValue& kv) {
   builder.AddDoubles("b", {0.5, kNull});
   builder.AddInt64s("n", std::vector<std::int64_t>{3, 1});
   features::OnlineStore store(kv);
-  const features::KeyColumn keys = features::KeyColumn::Int64s(std::vector<std::int64_t>{12346, 12347});
-  MustOk(store.Publish(Context{}, plan, keys, Must(base::ParseTimestamp("2011-12-01")), Must(builder.Finish())));
+  const features::KeyColumn keys =
+      features::KeyColumn::Int64s(std::vector<std::int64_t>{12346, 12347});
+  MustOk(store.Publish(Context{}, plan, keys, Must(base::ParseTimestamp("2011-12-01")),
+                       Must(builder.Finish())));
 }
 
 /// A registry whose champion can be changed while it is asked.
@@ -104,9 +113,14 @@ class FakeResolver final : public Resolver {
     if (champion_ == 0) {
       return base::NotFound("model \"" + model + "\" has no alias \"" + alias + "\"");
     }
-    return ModelVersion{.name = model, .version = champion_, .model_id = "m-" + std::to_string(champion_), .dir = "/models"};
+    return ModelVersion{.name = model,
+                        .version = champion_,
+                        .model_id = "m-" + std::to_string(champion_),
+                        .dir = "/models"};
   }
-  Result<models::Model> Load(const ModelVersion& version) override { return MakeModel(version.version); }
+  Result<models::Model> Load(const ModelVersion& version) override {
+    return MakeModel(version.version);
+  }
 
  private:
   std::atomic<int> champion_{1};

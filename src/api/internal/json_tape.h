@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON text read once into a flat list of nodes, for request bodies: strict, without an allocation per value.
+// A JSON text read once into a flat list of nodes, for request bodies: strict, without an
+// allocation per value.
 //
-// Not simdjson: libparquet and libarrow of the prebuilt Arrow export a simdjson of another version under the same names, so that a
-// second one in the process binds to theirs, or theirs to it, and either crashes.
+// Not simdjson: libparquet and libarrow of the prebuilt Arrow export a simdjson of another version
+// under the same names, so that a second one in the process binds to theirs, or theirs to it, and
+// either crashes.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,18 @@
 
 namespace millrace::api::internal {
 
-enum class JsonKind : std::uint8_t { kNull, kTrue, kFalse, kNumber, kNaN, kInfinity, kMinusInfinity, kString, kArray, kObject };
+enum class JsonKind : std::uint8_t {
+  kNull,
+  kTrue,
+  kFalse,
+  kNumber,
+  kNaN,
+  kInfinity,
+  kMinusInfinity,
+  kString,
+  kArray,
+  kObject
+};
 
 class JsonTape;
 
@@ -57,8 +70,8 @@ class JsonValue {
 /// Reused from text to text: the list keeps its memory.
 class JsonTape {
  public:
-  /// RFC 8259, nesting up to 64, and the NaN, Infinity and -Infinity that Python writes. kInvalidArgument says what is wrong at which
-  /// byte. The text outlives the use of its values.
+  /// RFC 8259, nesting up to 64, and the NaN, Infinity and -Infinity that Python writes.
+  /// kInvalidArgument says what is wrong at which byte. The text outlives the use of its values.
   Result<void> Parse(std::string_view text);
   JsonValue root() const { return {*this, 0}; }
 
@@ -88,12 +101,16 @@ class JsonTape {
   std::vector<Node> nodes_;
 };
 
-inline JsonKind JsonValue::kind() const { return tape_->nodes_[index_].kind; }
+inline JsonKind JsonValue::kind() const {
+  return tape_->nodes_[index_].kind;
+}
 inline JsonValue::Iterator& JsonValue::Iterator::operator++() {
   index_ = tape_->nodes_[index_].next;
   return *this;
 }
-inline JsonValue::Iterator JsonValue::end() const { return {*tape_, tape_->nodes_[index_].next}; }
+inline JsonValue::Iterator JsonValue::end() const {
+  return {*tape_, tape_->nodes_[index_].next};
+}
 
 /// The value under a key of an object; `found` says whether it is there. The last one counts.
 struct JsonField {

@@ -10,7 +10,8 @@
 
 namespace millrace::api::internal {
 
-/// Length of the UTF-8 sequence (RFC 3629) that begins at a place of the text, or 0 where there is none.
+/// Length of the UTF-8 sequence (RFC 3629) that begins at a place of the text, or 0 where there is
+/// none.
 std::size_t Utf8Length(std::string_view text, std::size_t at);
 /// The text in quotes, escaped. Bytes that are no UTF-8 become U+FFFD.
 void AppendJsonString(std::string_view text, std::string& out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire form of the online store's routes: JSON with keys and values in base64, versions as three integers.
+// The wire form of the online store's routes: JSON with keys and values in base64, versions as
+// three integers.
 #pragma once
 
 #include <string>

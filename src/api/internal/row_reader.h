@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads request bodies (MLflow's JSON forms, CSV, Open Inference Protocol) straight into the columns of a snapshot.
+// Reads request bodies (MLflow's JSON forms, CSV, Open Inference Protocol) straight into the
+// columns of a snapshot.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +42,8 @@ class BlockWriter {
   Result<void> SetInt(std::size_t row, Target target, std::int64_t value);
   /// A text from a typed format (JSON): a key where keys are texts, otherwise an error.
   Result<void> SetText(std::size_t row, Target target, std::string_view text);
-  /// A text from an untyped format (CSV): parsed by the type of its target; empty, NA, NaN and null are missing values.
+  /// A text from an untyped format (CSV): parsed by the type of its target; empty, NA, NaN and null
+  /// are missing values.
   Result<void> SetUntyped(std::size_t row, Target target, std::string_view text);
   /// kInvalidArgument: "column "a", row 3: <seen>; wanted <type>".
   Error WrongType(std::size_t row, Target target, std::string_view seen) const;
@@ -63,9 +65,11 @@ class BlockWriter {
   std::size_t n_keys_ = 0;
 };
 
-/// Writes a JSON value to its target: numbers, null, NaN and the infinities; a text only where it is a key.
+/// Writes a JSON value to its target: numbers, null, NaN and the infinities; a text only where it
+/// is a key.
 /// @param accept_nan_text  whether "NaN" in quotes counts as missing
-Result<void> WriteJson(const JsonValue& value, std::size_t row, Target target, BlockWriter& writer, bool accept_nan_text);
+Result<void> WriteJson(const JsonValue& value, std::size_t row, Target target, BlockWriter& writer,
+                       bool accept_nan_text);
 
 /// One of dataframe_split, dataframe_records, instances, inputs, and params, which is ignored.
 Result<void> ReadMlflowJson(std::string_view body, BlockWriter& writer);

@@ -18,7 +18,8 @@ struct Answering {
   std::shared_ptr<const serving::Snapshot> snapshot;
 };
 
-/// kNotFound if there is no such endpoint (names those there are); kUnavailable while it has no snapshot.
+/// kNotFound if there is no such endpoint (names those there are); kUnavailable while it has no
+/// snapshot.
 Result<Answering> FindEndpoint(const serving::EndpointSet& endpoints, std::string_view name);
 
 /// A thread's rows and scores, used again from request to request.
@@ -28,10 +29,12 @@ struct Workspace {
 };
 Workspace& ThreadWorkspace();
 
-/// As-of of the stored features that went into an answer, or nothing: one instant, or "oldest/newest" where they differ.
+/// As-of of the stored features that went into an answer, or nothing: one instant, or
+/// "oldest/newest" where they differ.
 std::optional<std::string> FeaturesAsOf(const serving::Scores& scores);
 
-/// A media type in lower case without parameters, and its charset; nullopt if it has another parameter.
+/// A media type in lower case without parameters, and its charset; nullopt if it has another
+/// parameter.
 struct MediaType {
   std::string type;
   std::string charset;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client connection of the server: bytes in, requests to the handler, replies out. Included by http_server.cc alone.
+// One client connection of the server: bytes in, requests to the handler, replies out. Included by
+// http_server.cc alone.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@
 #include <vector>
 
 #if defined(__SANITIZE_THREAD__)
-// GCC's ThreadSanitizer does not know fences; Asio's own mutex orders what it hands from thread to thread.
+// GCC's ThreadSanitizer does not know fences; Asio's own mutex orders what it hands from thread to
+// thread.
 #define BOOST_ASIO_DISABLE_FENCED_BLOCK
 #endif
 
@@ -36,7 +38,8 @@ using boost::system::error_code;
 using tcp = boost::asio::ip::tcp;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-/// The text of a request while it is being received. It lives as long as its connection, so that its memory is used again.
+/// The text of a request while it is being received. It lives as long as its connection, so that
+/// its memory is used again.
 struct RequestText {
   struct Span {
     std::size_t offset = 0;
@@ -55,7 +58,9 @@ struct RequestText {
 
   void Clear();
   Span Keep(std::string_view text);
-  std::string_view View(Span span) const { return std::string_view(arena).substr(span.offset, span.size); }
+  std::string_view View(Span span) const {
+    return std::string_view(arena).substr(span.offset, span.size);
+  }
 };
 
 /// Beast's HTTP/1 parser with fields kept in one string instead of one allocation each.
@@ -64,16 +69,20 @@ class RequestParser final : public http::basic_parser<true> {
   RequestParser(RequestText& text, const ServerOptions& options);
 
  private:
-  void on_request_impl(http::verb method, boost::beast::string_view method_text, boost::beast::string_view target, int version,
-                       error_code& ec) override;
+  void on_request_impl(http::verb method, boost::beast::string_view method_text,
+                       boost::beast::string_view target, int version, error_code& ec) override;
   void on_response_impl(int, boost::beast::string_view, int, error_code&) override {}
-  void on_field_impl(http::field name, boost::beast::string_view name_text, boost::beast::string_view value,
-                     error_code& ec) override;
+  void on_field_impl(http::field name, boost::beast::string_view name_text,
+                     boost::beast::string_view value, error_code& ec) override;
   void on_header_impl(error_code& ec) override { ec = {}; }
-  void on_body_init_impl(const boost::optional<std::uint64_t>& content_length, error_code& ec) override;
+  void on_body_init_impl(const boost::optional<std::uint64_t>& content_length,
+                         error_code& ec) override;
   std::size_t on_body_impl(boost::beast::string_view body, error_code& ec) override;
-  void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, error_code& ec) override { ec = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t remain, boost::beast::string_view body, error_code& ec) override;
+  void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, error_code& ec) override {
+    ec = {};
+  }
+  std::size_t on_chunk_body_impl(std::uint64_t remain, boost::beast::string_view body,
+                                 error_code& ec) override;
   void on_finish_impl(error_code& ec) override { ec = {}; }
 
   RequestText& text_;
@@ -84,7 +93,8 @@ class Connection;
 
 /// An event loop with its connections; only its own thread touches the members.
 struct Worker {
-  explicit Worker(const ServerOptions& server_options, const Handler& server_handler, std::atomic<std::size_t>& open)
+  explicit Worker(const ServerOptions& server_options, const Handler& server_handler,
+                  std::atomic<std::size_t>& open)
       : options(server_options), handler(server_handler), n_open(open), io(1), sweep(io) {}
 
   void ArmSweep();
@@ -120,7 +130,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Read();
   void OnRead(const error_code& ec, std::size_t n);
   void Advance();
-  /// Parses what has been received and answers whole requests into out_. False where the connection must not go on reading.
+  /// Parses what has been received and answers whole requests into out_. False where the connection
+  /// must not go on reading.
   bool Process();
   bool OnHeaderDone();
   void Answer();
