@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "base/file.h"
 #include "base/nearest_name.h"
@@ -95,8 +96,15 @@ class Loader {
     for (const fs::path& file : YamlFiles(root_, folder)) {
       if (const auto node = Node(file)) {
         into.push_back(T::Declared().Read(*node, errors_));
+        nodes_[folder].push_back(*node);
       }
     }
+  }
+  /// A name of the i-th file of a folder, with its place; for structs that keep names without one.
+  base::Located<std::string> NameAt(const char* folder, std::size_t i, const char* field, const std::string& name) const {
+    const base::YamlNode& node = nodes_.at(folder)[i];
+    const auto value = node.Find(field);
+    return {name, value ? value->where() : node.where()};
   }
 
   void LoadTables() {
@@ -119,9 +127,6 @@ class Loader {
                                         base::DidYouMean(name.value, known))
                       .At(name.where));
     }
-  }
-  void CheckName(const std::string& name, std::string_view what, const std::vector<std::string>& known) {
-    CheckName(base::Located<std::string>{name, {}}, what, known);
   }
 
   std::vector<std::string> TableAndSourceNames() const {
@@ -206,17 +211,19 @@ class Loader {
     for (const TrainingSpec& training : project_.trainings) {
       models.push_back(training.name.value);
     }
-    for (const serving::EndpointSpec& endpoint : project_.endpoints) {
-      CheckName(endpoint.model, "model of endpoint " + endpoint.name, models);
+    for (std::size_t i = 0; i < project_.endpoints.size(); ++i) {
+      const serving::EndpointSpec& endpoint = project_.endpoints[i];
+      CheckName(NameAt("endpoints", i, "model", endpoint.model), "model of endpoint " + endpoint.name, models);
       for (const std::string& view : endpoint.views) {
-        CheckName(view, "feature view of endpoint " + endpoint.name, ViewNames());
+        CheckName(NameAt("endpoints", i, "views", view), "feature view of endpoint " + endpoint.name, ViewNames());
       }
     }
   }
 
   void CheckMonitors() {
-    for (const monitoring::MonitorSpec& monitor : project_.monitors) {
-      CheckName(monitor.endpoint, "endpoint of monitor " + monitor.name, EndpointNames());
+    for (std::size_t i = 0; i < project_.monitors.size(); ++i) {
+      const monitoring::MonitorSpec& monitor = project_.monitors[i];
+      CheckName(NameAt("monitors", i, "endpoint", monitor.endpoint), "endpoint of monitor " + monitor.name, EndpointNames());
     }
   }
 
@@ -267,6 +274,8 @@ class Loader {
   const learners::LearnerRegistry& learners_;
   Project project_;
   base::ErrorList errors_;
+  /// The documents of each folder, in the order of its files.
+  std::map<std::string, std::vector<base::YamlNode>> nodes_;
 };
 
 template <typename T>

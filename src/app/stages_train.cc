@@ -25,7 +25,7 @@ Result<StageOutput> TrainLearner(const Context& context, const learners::Learner
   const learners::TrainingData data{train.features, train.labels, validation.features, validation.labels};
   auto trained = learner.Train(context, data, params);
   if (!trained.ok()) {
-    return std::move(trained).error().With("training " + shown_as);
+    return std::move(trained).error().With("training " + shown_as + " on label " + label);
   }
   MILL_RETURN_IF_ERROR(WriteTrained(out, shown_as, learner.info().name, *trained, context.seed));
   StageOutput output;

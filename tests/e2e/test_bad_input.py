@@ -91,14 +91,29 @@ def test_broken_yaml_names_the_place(small):
     refuse(small, "features/product.yaml:", command="validate")
 
 
-def test_nan_keys_match_nothing_and_are_left_out(small):
+def key_of(table):
+    return "Customer ID" if "Customer ID" in table else "CustomerID"
+
+
+def test_nan_keys_are_refused_with_the_cast_to_make(small):
     def change(table):
-        key = "Customer ID" if "Customer ID" in table else "CustomerID"
-        table[key] = table[key].astype("float64")
-        table.loc[table.index[:10], key] = float("nan")
+        table[key_of(table)] = table[key_of(table)].astype("float64")
+        table.loc[table.index[:10], key_of(table)] = float("nan")
         return table
 
     rewrite(small, change)
+    refuse(small, "customer_id", "double", "int64", "cast")
+
+
+def test_null_keys_match_nothing_and_are_left_out(small, edit):
+    def change(table):
+        table[key_of(table)] = table[key_of(table)].astype("Int64")
+        table.loc[table.index[:10], key_of(table)] = pandas.NA
+        return table
+
+    rewrite(small, change)
+    edit(small / "tables/transactions.sql", "WHERE customer_id IS NOT NULL\n  AND", "WHERE")
+    edit(small / "quality/transactions.yaml", "  - {expect: column_values_to_not_be_null, column: customer_id}\n", "")
     report = millrace.run_json("run", small)
     rows = pandas.read_parquet(millrace.output(report, "labels.parquet"))
     assert rows["customer_id"].notna().all()

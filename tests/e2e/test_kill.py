@@ -8,8 +8,6 @@ import time
 import millrace
 import pytest
 
-from test_run import content
-
 KILLS_SEED = 20101209
 
 
@@ -20,7 +18,7 @@ def undisturbed(tmp_path_factory):
     millrace.run("init", project, check=True)
     start = time.monotonic()
     report = millrace.run_json("run", project)
-    return project, content(report), time.monotonic() - start
+    return project, millrace.content(report), time.monotonic() - start
 
 
 def kill_and_continue(undisturbed, tmp_path, kills, seed):
@@ -37,7 +35,7 @@ def kill_and_continue(undisturbed, tmp_path, kills, seed):
             process.kill()
             process.wait()
     report = millrace.run_json("run", project, "--workspace", workspace)
-    assert content(report) == expected
+    assert millrace.content(report) == expected
     assert len(millrace.run_json("runs", "list", project, "--workspace", workspace)) == 1
     versions = millrace.run_json("models", "show", "churn", project, "--workspace", workspace)["versions"]
     assert [(version["version"], version["aliases"]) for version in versions] == [(1, ["champion"])]

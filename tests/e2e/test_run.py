@@ -167,21 +167,5 @@ def test_one_and_two_threads_give_the_same_bytes(small, tmp_path):
     for threads in (1, 2):
         workspace = tmp_path / f"workspace{threads}"
         report = millrace.run_json("run", small, "--threads", threads, "--workspace", workspace)
-        files[threads] = content(report)
+        files[threads] = millrace.content(report)
     assert files[1] == files[2]
-
-
-def content(report):
-    """Bytes of every result that must not depend on when or how often it was made: native model files instead of model folders."""
-    result = {}
-    for stage in report["stages"]:
-        for path in map(pathlib.Path, stage["outputs"]):
-            if (path / "MLmodel").exists():
-                for name in ("model.lgb", "model.ubj", "model.onnx", "model.forest", "model.logistic"):
-                    if (path / name).exists():
-                        key = json.loads((path / "millrace.json").read_text())["kind"] + "/" + name
-                        result[key] = (path / name).read_bytes()
-            elif path.is_file():
-                result[path.name + "/" + stage["name"]] = path.read_bytes()
-    assert len(result) > 15
-    return result
