@@ -8,8 +8,9 @@
 namespace millrace::base::internal {
 
 void CheckFailed(const char* file, int line, std::string_view condition, std::string_view detail) {
-  std::fprintf(stderr, "%s:%d: check failed: %.*s%s%.*s\n", file, line, static_cast<int>(condition.size()),
-               condition.data(), detail.empty() ? "" : ": ", static_cast<int>(detail.size()), detail.data());
+  std::fprintf(stderr, "%s:%d: check failed: %.*s%s%.*s\n", file, line,
+               static_cast<int>(condition.size()), condition.data(), detail.empty() ? "" : ": ",
+               static_cast<int>(detail.size()), detail.data());
   std::fflush(stderr);
   std::abort();
 }

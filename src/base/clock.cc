@@ -2,12 +2,11 @@
 // The proleptic Gregorian calendar in UTC: days to dates and back, texts of instants and durations.
 #include "base/clock.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <time.h>
 
 namespace millrace::base {
 namespace {
@@ -18,13 +17,16 @@ struct Date {
   int day;
 };
 
-// Days since 1970-01-01; source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms" (days_from_civil).
+// Days since 1970-01-01; source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"
+// (days_from_civil).
 std::int64_t DaysOf(Date date) {
   const std::int64_t y = date.month <= 2 ? date.year - 1 : date.year;
   const std::int64_t era = (y >= 0 ? y : y - 399) / 400;
   const std::int64_t year_of_era = y - era * 400;
-  const std::int64_t day_of_year = (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
-  const std::int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+  const std::int64_t day_of_year =
+      (153 * (date.month + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
+  const std::int64_t day_of_era =
+      year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
   return era * 146097 + day_of_era - 719468;
 }
 
@@ -35,14 +37,17 @@ Date DateOf(std::int64_t days) {
   const std::int64_t day_of_era = z - era * 146097;
   const std::int64_t year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t mp = (5 * day_of_year + 2) / 153;
   const int month = static_cast<int>(mp < 10 ? mp + 3 : mp - 9);
   return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month,
           static_cast<int>(day_of_year - (153 * mp + 2) / 5 + 1)};
 }
 
-bool IsLeap(std::int64_t year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
+bool IsLeap(std::int64_t year) {
+  return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
 
 int DaysInMonth(std::int64_t year, int month) {
   constexpr std::array<int, 12> kDays = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -179,7 +184,8 @@ Result<Timestamp> ParseTimestamp(std::string_view text) {
               scan.Digits(2, day) && year >= 1 && month >= 1 && month <= 12 && day >= 1 &&
               day <= DaysInMonth(year, month);
   if (good && !scan.AtEnd()) {
-    good = (scan.Eat('T') || scan.Eat(' ')) && ScanTime(scan, time) && ScanZone(scan, offset) && scan.AtEnd();
+    good = (scan.Eat('T') || scan.Eat(' ')) && ScanTime(scan, time) && ScanZone(scan, offset) &&
+           scan.AtEnd();
   }
   if (!good) {
     return InvalidArgument("\"" + std::string(text) + "\" is not an instant")
@@ -194,8 +200,9 @@ std::string FormatTimestamp(Timestamp t) {
   const std::int64_t seconds = split.micros_of_day / kMicrosPerSecond;
   const auto fraction = static_cast<int>(split.micros_of_day % kMicrosPerSecond);
   std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%04lld-%02d-%02dT%02d:%02d:%02d", static_cast<long long>(date.year),
-                date.month, date.day, static_cast<int>(seconds / 3600), static_cast<int>(seconds / 60 % 60),
+  std::snprintf(text.data(), text.size(), "%04lld-%02d-%02dT%02d:%02d:%02d",
+                static_cast<long long>(date.year), date.month, date.day,
+                static_cast<int>(seconds / 3600), static_cast<int>(seconds / 60 % 60),
                 static_cast<int>(seconds % 60));
   std::string out = text.data();
   if (fraction != 0) {

@@ -2,10 +2,10 @@
 // Tests of instants and durations; expected microseconds are from `date -u -d ... +%s`.
 #include "base/clock.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace millrace::base {
 namespace {
@@ -50,9 +50,11 @@ TEST(Timestamp, NoDayIsLongerOrShorterWhereClocksChange) {
 }
 
 TEST(Timestamp, RefusesOtherTexts) {
-  for (const char* text : {"", "2010", "2010-13-01", "2010-00-10", "2010-06-31", "2010-06-01T", "2010-06-01T24:00:00",
-                           "2010-06-01T10:60:00", "2010-06-01T10:20:60", "2010-06-01T10:20:30.", "2010-06-01T10:20:30.1234567",
-                           "2010-06-01T10:20:30+1", "2010-06-01x", "01.06.2010", "0000-01-01", " 2010-06-01"}) {
+  for (const char* text :
+       {"", "2010", "2010-13-01", "2010-00-10", "2010-06-31", "2010-06-01T", "2010-06-01T24:00:00",
+        "2010-06-01T10:60:00", "2010-06-01T10:20:60", "2010-06-01T10:20:30.",
+        "2010-06-01T10:20:30.1234567", "2010-06-01T10:20:30+1", "2010-06-01x", "01.06.2010",
+        "0000-01-01", " 2010-06-01"}) {
     const Result<Timestamp> t = ParseTimestamp(text);
     ASSERT_FALSE(t.ok()) << text;
     EXPECT_EQ(t.error().code(), ErrorCode::kInvalidArgument);
@@ -86,7 +88,8 @@ TEST(Duration, ReadsUnits) {
 }
 
 TEST(Duration, RefusesOtherTexts) {
-  for (const char* text : {"", "30", "d", "-3d", "0d", "1.5d", "30 d", "30days", "99999999999999999999d", "9223372036854775807d"}) {
+  for (const char* text : {"", "30", "d", "-3d", "0d", "1.5d", "30 d", "30days",
+                           "99999999999999999999d", "9223372036854775807d"}) {
     EXPECT_FALSE(ParseDuration(text).ok()) << text;
   }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -40,14 +41,16 @@ void ObjectSchema::Read(const YamlNode& node, void* target, ErrorList& errors) c
   }
   std::vector<bool> is_seen(fields_.size());
   for (const auto& [key, value] : node.entries()) {
-    const auto field = std::find_if(fields_.begin(), fields_.end(),
-                                    [&name = key.text()](const FieldInfo& info) { return info.name == name; });
+    const auto field =
+        std::find_if(fields_.begin(), fields_.end(),
+                     [&name = key.text()](const FieldInfo& info) { return info.name == name; });
     if (field == fields_.end()) {
       std::vector<std::string> names;
       for (const FieldInfo& known : fields_) {
         names.push_back(known.name);
       }
-      errors.Add(key.ErrorHere("unknown key \"" + key.text() + "\" of " + title_ + DidYouMean(key.text(), names)));
+      errors.Add(key.ErrorHere("unknown key \"" + key.text() + "\" of " + title_ +
+                               DidYouMean(key.text(), names)));
       continue;
     }
     const auto index = static_cast<std::size_t>(field - fields_.begin());
@@ -70,7 +73,8 @@ void ObjectSchema::Read(const YamlNode& node, void* target, ErrorList& errors) c
   }
 }
 
-std::vector<SettingOrigin> ObjectSchema::Resolve(const SettingSources& sources, void* target, ErrorList& errors) const {
+std::vector<SettingOrigin> ObjectSchema::Resolve(const SettingSources& sources, void* target,
+                                                 ErrorList& errors) const {
   if (sources.file) {
     Read(*sources.file, target, errors);
   }
@@ -80,9 +84,11 @@ std::vector<SettingOrigin> ObjectSchema::Resolve(const SettingSources& sources, 
     const std::string& name = fields_[i].name;
     names.push_back(name);
     SettingOrigin found{name, "", "default"};
-    if (const std::optional<YamlNode> node = sources.file ? sources.file->Find(name) : std::nullopt) {
+    if (const std::optional<YamlNode> node =
+            sources.file ? sources.file->Find(name) : std::nullopt) {
       const SourceLocation where = node->where();
-      found.origin = where.file + ":" + std::to_string(where.line) + ":" + std::to_string(where.column);
+      found.origin =
+          where.file + ":" + std::to_string(where.line) + ":" + std::to_string(where.column);
     }
     std::optional<std::string> text;
     if (sources.environment) {
@@ -126,8 +132,12 @@ json ParseOwn(const std::string& text) {
   return *std::move(value);
 }
 
-json SchemaOf(const std::string& title, const std::string& description, const std::vector<FieldInfo>& fields) {
-  json schema = {{"title", title}, {"description", description}, {"type", "object"}, {"additionalProperties", false}};
+json SchemaOf(const std::string& title, const std::string& description,
+              const std::vector<FieldInfo>& fields) {
+  json schema = {{"title", title},
+                 {"description", description},
+                 {"type", "object"},
+                 {"additionalProperties", false}};
   json properties = json::object();
   json required = json::array();
   for (const FieldInfo& field : fields) {
@@ -188,7 +198,9 @@ json ObjectSchema::JsonSchema() const {
   return schema;
 }
 
-std::string ObjectSchema::JsonSchemaText() const { return DumpJson(SchemaOf(title_, description_, fields_)); }
+std::string ObjectSchema::JsonSchemaText() const {
+  return DumpJson(SchemaOf(title_, description_, fields_));
+}
 
 std::string ObjectSchema::ToJson(const void* source) const {
   std::string text = "{";
@@ -201,11 +213,12 @@ std::string ObjectSchema::ToJson(const void* source) const {
 std::string ObjectSchema::ReferenceMarkdown() const {
   std::string text = "| key | type | default | meaning |\n|---|---|---|---|\n";
   for (const FieldInfo& field : fields_) {
-    const std::string fallback = field.required                                              ? "required"
-                                 : field.default_json.empty() || field.default_json == "null" ? ""
-                                                                                             : "`" + field.default_json + "`";
-    text += "| `" + field.name + "` | " + TypeText(ParseOwn(field.schema_json)) + " | " + fallback + " | " +
-            field.description + " |\n";
+    const std::string fallback = field.required ? "required"
+                                 : field.default_json.empty() || field.default_json == "null"
+                                     ? ""
+                                     : "`" + field.default_json + "`";
+    text += "| `" + field.name + "` | " + TypeText(ParseOwn(field.schema_json)) + " | " + fallback +
+            " | " + field.description + " |\n";
   }
   return text;
 }
@@ -227,12 +240,15 @@ std::string RangeSchema(const FieldOptions& options) {
   return text;
 }
 
-void CheckRange(const YamlNode& node, double value, const FieldOptions& options, ErrorList& errors) {
+void CheckRange(const YamlNode& node, double value, const FieldOptions& options,
+                ErrorList& errors) {
   // Written so that NaN is out of every range.
   if (options.minimum && !(value >= *options.minimum)) {
-    errors.Add(node.ErrorHere("found " + node.text() + ", wanted at least " + FormatDouble(*options.minimum)));
+    errors.Add(node.ErrorHere("found " + node.text() + ", wanted at least " +
+                              FormatDouble(*options.minimum)));
   } else if (options.maximum && !(value <= *options.maximum)) {
-    errors.Add(node.ErrorHere("found " + node.text() + ", wanted at most " + FormatDouble(*options.maximum)));
+    errors.Add(node.ErrorHere("found " + node.text() + ", wanted at most " +
+                              FormatDouble(*options.maximum)));
   }
 }
 
@@ -243,7 +259,8 @@ std::string TextSchema(const FieldOptions& options) {
   return DumpJson({{"type", "string"}, {"enum", options.one_of}});
 }
 
-void ReadText(const YamlNode& node, std::string& out, const FieldOptions& options, ErrorList& errors) {
+void ReadText(const YamlNode& node, std::string& out, const FieldOptions& options,
+              ErrorList& errors) {
   const std::size_t before = errors.errors().size();
   Take(node.AsString(), out, errors);
   if (errors.errors().size() == before && !options.one_of.empty() &&
@@ -264,20 +281,23 @@ void ReadInteger(const YamlNode& node, std::int64_t& out, std::int64_t least, st
   if (!value.ok()) {
     errors.Add(value.error());
   } else if (*value < least || *value > most) {
-    errors.Add(node.ErrorHere("found " + node.text() + ", wanted a whole number from " + std::to_string(least) +
-                              " to " + std::to_string(most)));
+    errors.Add(node.ErrorHere("found " + node.text() + ", wanted a whole number from " +
+                              std::to_string(least) + " to " + std::to_string(most)));
   } else {
     CheckRange(node, static_cast<double>(*value), options, errors);
     out = *value;
   }
 }
 
-void ReadUnsigned(const YamlNode& node, std::uint64_t& out, const FieldOptions& options, ErrorList& errors) {
+void ReadUnsigned(const YamlNode& node, std::uint64_t& out, const FieldOptions& options,
+                  ErrorList& errors) {
   const std::string& text = node.text();
   std::uint64_t value = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (node.is_quoted() || text.empty() || result.ec != std::errc() || result.ptr != text.data() + text.size()) {
-    errors.Add(node.ErrorHere("found \"" + text + "\", wanted a whole number from 0 to 18446744073709551615"));
+  if (node.is_quoted() || text.empty() || result.ec != std::errc() ||
+      result.ptr != text.data() + text.size()) {
+    errors.Add(node.ErrorHere("found \"" + text +
+                              "\", wanted a whole number from 0 to 18446744073709551615"));
     return;
   }
   CheckRange(node, static_cast<double>(value), options, errors);
@@ -294,14 +314,17 @@ void ReadDouble(const YamlNode& node, double& out, const FieldOptions& options, 
   out = *value;
 }
 
-std::string DoubleToJson(double value) { return DumpJson(json(value)); }
+std::string DoubleToJson(double value) {
+  return DumpJson(json(value));
+}
 
 bool ExpectList(const YamlNode& node, ErrorList& errors) {
   if (node.kind() == YamlNode::Kind::kList || node.IsNull()) {
     return true;
   }
-  errors.Add(node.ErrorHere(node.kind() == YamlNode::Kind::kMap ? "found a map, wanted a list"
-                                                                : "found \"" + node.text() + "\", wanted a list")
+  errors.Add(node.ErrorHere(node.kind() == YamlNode::Kind::kMap
+                                ? "found a map, wanted a list"
+                                : "found \"" + node.text() + "\", wanted a list")
                  .Hint("write one value a line after \"- \", or [a, b]"));
   return false;
 }
@@ -310,8 +333,9 @@ bool ExpectMap(const YamlNode& node, ErrorList& errors) {
   if (node.kind() == YamlNode::Kind::kMap || node.IsNull()) {
     return true;
   }
-  errors.Add(node.ErrorHere(node.kind() == YamlNode::Kind::kList ? "found a list, wanted a map"
-                                                                 : "found \"" + node.text() + "\", wanted a map")
+  errors.Add(node.ErrorHere(node.kind() == YamlNode::Kind::kList
+                                ? "found a list, wanted a map"
+                                : "found \"" + node.text() + "\", wanted a map")
                  .Hint("write \"key: value\" lines"));
   return false;
 }
@@ -348,7 +372,8 @@ std::string YamlToJson(const YamlNode& node) {
 
 }  // namespace internal
 
-void ConfigType<Duration>::Read(const YamlNode& node, Duration& out, const FieldOptions&, ErrorList& errors) {
+void ConfigType<Duration>::Read(const YamlNode& node, Duration& out, const FieldOptions&,
+                                ErrorList& errors) {
   Result<Duration> value = ParseDuration(node.text());
   if (value.ok()) {
     out = *value;
@@ -359,9 +384,12 @@ void ConfigType<Duration>::Read(const YamlNode& node, Duration& out, const Field
 std::string ConfigType<Duration>::SchemaJson(const FieldOptions&) {
   return R"({"type":"string","pattern":"^[0-9]+(w|d|h|m|s|ms|us)$","x-type":"duration such as `30d`"})";
 }
-std::string ConfigType<Duration>::ToJson(Duration value) { return internal::JsonQuote(FormatDuration(value)); }
+std::string ConfigType<Duration>::ToJson(Duration value) {
+  return internal::JsonQuote(FormatDuration(value));
+}
 
-void ConfigType<Timestamp>::Read(const YamlNode& node, Timestamp& out, const FieldOptions&, ErrorList& errors) {
+void ConfigType<Timestamp>::Read(const YamlNode& node, Timestamp& out, const FieldOptions&,
+                                 ErrorList& errors) {
   Result<Timestamp> value = ParseTimestamp(node.text());
   if (value.ok()) {
     out = *value;
@@ -372,6 +400,8 @@ void ConfigType<Timestamp>::Read(const YamlNode& node, Timestamp& out, const Fie
 std::string ConfigType<Timestamp>::SchemaJson(const FieldOptions&) {
   return R"json({"type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}","x-type":"date or instant, UTC"})json";
 }
-std::string ConfigType<Timestamp>::ToJson(Timestamp value) { return internal::JsonQuote(FormatDate(value)); }
+std::string ConfigType<Timestamp>::ToJson(Timestamp value) {
+  return internal::JsonQuote(FormatDate(value));
+}
 
 }  // namespace millrace::base

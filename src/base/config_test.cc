@@ -2,10 +2,10 @@
 // Tests of YAML, JSON and declared settings.
 #include "base/config.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -33,7 +33,9 @@ TEST(Yaml, EveryNodeKnowsItsPlace) {
 
 TEST(Yaml, ScalarsHaveTheTypesOfYaml12) {
   const YamlNode root = *YamlNode::Parse(
-      "i: -12\nh: 0x1F\no: 0o17\nd: 1.5e3\nt: true\nn: ~\ne:\nq: '12'\ninf: -.inf\nnan: .nan\nyes: yes\ns: text\n", "f");
+      "i: -12\nh: 0x1F\no: 0o17\nd: 1.5e3\nt: true\nn: ~\ne:\nq: '12'\ninf: -.inf\nnan: .nan\nyes: "
+      "yes\ns: text\n",
+      "f");
   EXPECT_EQ(*root.Find("i")->AsInt(), -12);
   EXPECT_EQ(*root.Find("h")->AsInt(), 31);
   EXPECT_EQ(*root.Find("o")->AsInt(), 15);
@@ -66,7 +68,8 @@ TEST(Yaml, ErrorsNameThePlace) {
 
 TEST(Yaml, DeepNestingIsRefused) {
   EXPECT_EQ(YamlError(std::string(64, '[') + std::string(64, ']')), "no error");
-  EXPECT_NE(YamlError(std::string(65, '[') + std::string(65, ']')).find("nesting deeper than 64"), std::string::npos);
+  EXPECT_NE(YamlError(std::string(65, '[') + std::string(65, ']')).find("nesting deeper than 64"),
+            std::string::npos);
   EXPECT_NE(YamlError(std::string(100'000, '[')), "no error");
 }
 
@@ -93,13 +96,17 @@ std::string JsonError(std::string_view text) {
 }
 
 TEST(Json, ReadsWhatItWrites) {
-  const std::string text = R"({"a":[1,-2,1.5,true,null,"x\"y\u00fc"],"b":{"c":18446744073709551615}})";
-  EXPECT_EQ(DumpJson(*ParseJson(text, "f")), "{\"a\":[1,-2,1.5,true,null,\"x\\\"yü\"],\"b\":{\"c\":18446744073709551615}}");
+  const std::string text =
+      R"({"a":[1,-2,1.5,true,null,"x\"y\u00fc"],"b":{"c":18446744073709551615}})";
+  EXPECT_EQ(DumpJson(*ParseJson(text, "f")),
+            "{\"a\":[1,-2,1.5,true,null,\"x\\\"yü\"],\"b\":{\"c\":18446744073709551615}}");
 }
 
 TEST(Json, TextIsCanonical) {
-  EXPECT_EQ(DumpJson(json{{"b", 0.1}, {"a", 1.0}, {"c", 1e300}}), R"({"a":1.0,"b":0.1,"c":1e+300})");
-  EXPECT_EQ(DumpJson(json{std::nan(""), std::numeric_limits<double>::infinity()}), R"(["NaN","Infinity"])");
+  EXPECT_EQ(DumpJson(json{{"b", 0.1}, {"a", 1.0}, {"c", 1e300}}),
+            R"({"a":1.0,"b":0.1,"c":1e+300})");
+  EXPECT_EQ(DumpJson(json{std::nan(""), std::numeric_limits<double>::infinity()}),
+            R"(["NaN","Infinity"])");
   EXPECT_EQ(DumpJsonPretty(json{{"a", {1, 2}}, {"b", json::object()}, {"c", json::array()}}),
             "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {},\n  \"c\": []\n}\n");
   EXPECT_EQ(DumpJson(json(std::string("\xff"))), "\"\xEF\xBF\xBD\"");
@@ -123,7 +130,8 @@ TEST(Json, SameKeyInDifferentObjectsIsFine) {
 
 TEST(Json, DeepNestingIsRefused) {
   EXPECT_EQ(JsonError(std::string(128, '[') + std::string(128, ']')), "no error");
-  EXPECT_NE(JsonError(std::string(129, '[') + std::string(129, ']')).find("nesting deeper"), std::string::npos);
+  EXPECT_NE(JsonError(std::string(129, '[') + std::string(129, ']')).find("nesting deeper"),
+            std::string::npos);
 }
 
 struct Window {
@@ -224,22 +232,25 @@ limits: 5
 )",
                                      "job.yaml");
   ASSERT_FALSE(job.ok());
-  EXPECT_EQ(job.error().ToString(),
-            "job.yaml:1:1: unknown key \"thread\" of job; did you mean \"threads\"?\n"
-            "job.yaml:2:10: threads: found 0, wanted at least 1\n"
-            "job.yaml:3:8: share: found \"many\", wanted a number\n"
-            "job.yaml:4:7: mode: found \"exakt\", wanted one of fast, exact; did you mean \"exact\"?\n"
-            "job.yaml:5:8: every: \"3 days\" is not a duration; write a whole number above 0 and one of w, d, h, m, s, ms, us, "
-            "for example 30d\n"
-            "job.yaml:7:25: windows: unknown key \"form\" of window; did you mean \"from\"?\n"
-            "job.yaml:7:5: windows: the key \"from\" of window is missing; from: First instant.\n"
-            "job.yaml:8:14: weights: found -1, wanted at least 0\n"
-            "job.yaml:9:9: limits: found \"5\", wanted a map; write \"key: value\" lines\n"
-            "job.yaml:1:1: the key \"name\" of job is missing; name: How it is called.");
+  EXPECT_EQ(
+      job.error().ToString(),
+      "job.yaml:1:1: unknown key \"thread\" of job; did you mean \"threads\"?\n"
+      "job.yaml:2:10: threads: found 0, wanted at least 1\n"
+      "job.yaml:3:8: share: found \"many\", wanted a number\n"
+      "job.yaml:4:7: mode: found \"exakt\", wanted one of fast, exact; did you mean \"exact\"?\n"
+      "job.yaml:5:8: every: \"3 days\" is not a duration; write a whole number above 0 and one of "
+      "w, d, h, m, s, ms, us, "
+      "for example 30d\n"
+      "job.yaml:7:25: windows: unknown key \"form\" of window; did you mean \"from\"?\n"
+      "job.yaml:7:5: windows: the key \"from\" of window is missing; from: First instant.\n"
+      "job.yaml:8:14: weights: found -1, wanted at least 0\n"
+      "job.yaml:9:9: limits: found \"5\", wanted a map; write \"key: value\" lines\n"
+      "job.yaml:1:1: the key \"name\" of job is missing; name: How it is called.");
 }
 
 TEST(Config, RequiredKeyWithoutValueIsAMistake) {
-  EXPECT_EQ(ReadConfig(Job::Declared(), "name:\n", "f").error().ToString(), "f:1:1: the key \"name\" of job has no value");
+  EXPECT_EQ(ReadConfig(Job::Declared(), "name:\n", "f").error().ToString(),
+            "f:1:1: the key \"name\" of job has no value");
 }
 
 TEST(Config, NumbersOutsideTheirTypeAreMistakes) {
@@ -255,7 +266,11 @@ TEST(Config, JsonSchemaSaysTheSame) {
   EXPECT_EQ(schema["additionalProperties"], false);
   EXPECT_EQ(schema["required"], json::array({"name"}));
   const json& properties = schema["properties"];
-  EXPECT_EQ(properties["threads"], json({{"type", "integer"}, {"minimum", 1}, {"maximum", 64}, {"default", 2}, {"description", "Threads."}}));
+  EXPECT_EQ(properties["threads"], json({{"type", "integer"},
+                                         {"minimum", 1},
+                                         {"maximum", 64},
+                                         {"default", 2},
+                                         {"description", "Threads."}}));
   EXPECT_EQ(properties["mode"]["enum"], json::array({"fast", "exact"}));
   EXPECT_EQ(properties["every"]["default"], "1d");
   EXPECT_EQ(properties["windows"]["items"]["properties"]["from"]["type"], "string");
@@ -304,7 +319,8 @@ TEST(Config, BadFlagsAreNamed) {
   ErrorList errors;
   Job::Declared().Resolve(sources, errors);
   ASSERT_EQ(errors.errors().size(), 2U);
-  EXPECT_EQ(errors.errors()[0].ToString(), "flag --threads:1:1: found \"many\", wanted a whole number");
+  EXPECT_EQ(errors.errors()[0].ToString(),
+            "flag --threads:1:1: found \"many\", wanted a whole number");
   EXPECT_EQ(errors.errors()[1].ToString(), "unknown setting \"thread\"; did you mean \"threads\"?");
 }
 

@@ -64,17 +64,39 @@ std::string Error::ToString() const {
   return text;
 }
 
-Error InvalidArgument(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
-Error NotFound(std::string message) { return {ErrorCode::kNotFound, std::move(message)}; }
-Error AlreadyExists(std::string message) { return {ErrorCode::kAlreadyExists, std::move(message)}; }
-Error FailedPrecondition(std::string message) { return {ErrorCode::kFailedPrecondition, std::move(message)}; }
-Error Unavailable(std::string message) { return {ErrorCode::kUnavailable, std::move(message)}; }
-Error ResourceExhausted(std::string message) { return {ErrorCode::kResourceExhausted, std::move(message)}; }
-Error DeadlineExceeded(std::string message) { return {ErrorCode::kDeadlineExceeded, std::move(message)}; }
-Error Unimplemented(std::string message) { return {ErrorCode::kUnimplemented, std::move(message)}; }
-Error Cancelled(std::string message) { return {ErrorCode::kCancelled, std::move(message)}; }
-Error DataLoss(std::string message) { return {ErrorCode::kDataLoss, std::move(message)}; }
-Error Internal(std::string message) { return {ErrorCode::kInternal, std::move(message)}; }
+Error InvalidArgument(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+Error NotFound(std::string message) {
+  return {ErrorCode::kNotFound, std::move(message)};
+}
+Error AlreadyExists(std::string message) {
+  return {ErrorCode::kAlreadyExists, std::move(message)};
+}
+Error FailedPrecondition(std::string message) {
+  return {ErrorCode::kFailedPrecondition, std::move(message)};
+}
+Error Unavailable(std::string message) {
+  return {ErrorCode::kUnavailable, std::move(message)};
+}
+Error ResourceExhausted(std::string message) {
+  return {ErrorCode::kResourceExhausted, std::move(message)};
+}
+Error DeadlineExceeded(std::string message) {
+  return {ErrorCode::kDeadlineExceeded, std::move(message)};
+}
+Error Unimplemented(std::string message) {
+  return {ErrorCode::kUnimplemented, std::move(message)};
+}
+Error Cancelled(std::string message) {
+  return {ErrorCode::kCancelled, std::move(message)};
+}
+Error DataLoss(std::string message) {
+  return {ErrorCode::kDataLoss, std::move(message)};
+}
+Error Internal(std::string message) {
+  return {ErrorCode::kInternal, std::move(message)};
+}
 
 Error FromErrno(int error_number, std::string_view doing, std::string_view path) {
   // The category's message is thread-safe, strerror is not.

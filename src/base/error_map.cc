@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of codes; MLflow's column is read from its mlflow/exceptions.py and its SQL tracking store.
+// The table of codes; MLflow's column is read from its mlflow/exceptions.py and its SQL tracking
+// store.
 #include "base/error_map.h"
 
 namespace millrace::base {
@@ -46,9 +47,17 @@ Row RowOf(ErrorCode code) {
 
 }  // namespace
 
-int NativeHttpStatus(ErrorCode code) { return RowOf(code).native_http; }
-int MlflowHttpStatus(ErrorCode code) { return RowOf(code).mlflow_http; }
-std::string_view MlflowErrorCode(ErrorCode code) { return RowOf(code).mlflow_code; }
-int ExitCode(ErrorCode code) { return RowOf(code).exit_code; }
+int NativeHttpStatus(ErrorCode code) {
+  return RowOf(code).native_http;
+}
+int MlflowHttpStatus(ErrorCode code) {
+  return RowOf(code).mlflow_http;
+}
+std::string_view MlflowErrorCode(ErrorCode code) {
+  return RowOf(code).mlflow_code;
+}
+int ExitCode(ErrorCode code) {
+  return RowOf(code).exit_code;
+}
 
 }  // namespace millrace::base

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files by POSIX calls, because only they sync. A new file is synced before it is renamed, and its folder after.
+// Files by POSIX calls, because only they sync. A new file is synced before it is renamed, and its
+// folder after.
 #include "base/file.h"
-
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
+
+#include "base/ids.h"
 
 namespace millrace::base {
 namespace {
@@ -37,10 +39,11 @@ class Descriptor {
   int fd_;
 };
 
-// A write to a file beyond a size limit raises SIGXFSZ, whose default ends the program; as an error it can be told.
+// A write to a file beyond a size limit raises SIGXFSZ, whose default ends the program; as an error
+// it can be told.
 void IgnoreSizeSignal() {
   static const bool is_done = [] {
-    struct sigaction current {};
+    struct sigaction current{};
     if (sigaction(SIGXFSZ, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
       ::signal(SIGXFSZ, SIG_IGN);
     }
@@ -79,7 +82,8 @@ Result<void> SyncPath(const fs::path& path) {
 Result<void> SyncTree(const fs::path& path) {
   std::error_code code;
   if (fs::is_directory(path, code)) {
-    for (fs::directory_iterator entry(path, code); !code && entry != fs::directory_iterator(); entry.increment(code)) {
+    for (fs::directory_iterator entry(path, code); !code && entry != fs::directory_iterator();
+         entry.increment(code)) {
       if (!entry->is_symlink(code)) {
         MILL_RETURN_IF_ERROR(SyncTree(entry->path()));
       }
@@ -91,15 +95,25 @@ Result<void> SyncTree(const fs::path& path) {
   return SyncPath(path);
 }
 
-fs::path ParentOf(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+fs::path ParentOf(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
 
 constexpr std::string_view kTemporaryEnd = ".millrace-tmp";
 
-// ".name.<pid>-<count>.millrace-tmp": RemoveStaleTemporaries reads the pid.
+// Tells this process from an earlier one with the same id, which containers give again and again.
+const std::string& ProcessNonce() {
+  static const std::string nonce = NewRunId().substr(0, 8);
+  return nonce;
+}
+
+// ".name.<pid>-<nonce>-<count>.millrace-tmp": RemoveStaleTemporaries reads the pid and the nonce. A
+// forked child shares the nonce but not the pid.
 fs::path TemporaryFor(const fs::path& path) {
   static std::atomic<unsigned> count{0};
-  return ParentOf(path) / ("." + path.filename().string() + "." + std::to_string(::getpid()) + "-" +
-                           std::to_string(count.fetch_add(1)) + std::string(kTemporaryEnd));
+  return ParentOf(path) /
+         ("." + path.filename().string() + "." + std::to_string(::getpid()) + "-" + ProcessNonce() +
+          "-" + std::to_string(count.fetch_add(1)) + std::string(kTemporaryEnd));
 }
 
 // Renames; a folder that is already there is exchanged in one step and removed afterwards.
@@ -125,7 +139,7 @@ Result<void> Rename(const fs::path& from, const fs::path& to) {
 
 Result<std::string> ReadFile(const fs::path& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat status {};
+  struct stat status{};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
     return FromErrno(errno, "reading", path.string());
   }
@@ -169,7 +183,8 @@ Result<void> WriteFileAtomic(const fs::path& path, std::string_view bytes) {
   });
 }
 
-Result<void> ReplaceAtomic(const fs::path& path, const std::function<Result<void>(const fs::path&)>& write) {
+Result<void> ReplaceAtomic(const fs::path& path,
+                           const std::function<Result<void>(const fs::path&)>& write) {
   IgnoreSizeSignal();
   MILL_RETURN_IF_ERROR(MakeDirectories(ParentOf(path)));
   const fs::path temporary = TemporaryFor(path);
@@ -208,7 +223,8 @@ Result<void> AppendFile(const fs::path& path, std::string_view bytes) {
 
 Result<void> RemoveStaleTemporaries(const fs::path& dir) {
   std::error_code code;
-  for (fs::directory_iterator entry(dir, code); !code && entry != fs::directory_iterator(); entry.increment(code)) {
+  for (fs::directory_iterator entry(dir, code); !code && entry != fs::directory_iterator();
+       entry.increment(code)) {
     const std::string name = entry->path().filename().string();
     if (!name.ends_with(kTemporaryEnd)) {
       continue;
@@ -216,11 +232,18 @@ Result<void> RemoveStaleTemporaries(const fs::path& dir) {
     const std::size_t end = name.size() - kTemporaryEnd.size();
     const std::size_t dot = name.rfind('.', end - 1);
     pid_t pid = 0;
-    if (dot == std::string::npos ||
-        std::from_chars(name.data() + dot + 1, name.data() + end, pid).ec != std::errc() || pid <= 0) {
+    const char* const begin = name.data() + dot + 1;
+    if (dot == std::string::npos) {
       continue;
     }
-    if (pid != ::getpid() && ::kill(pid, 0) != 0 && errno == ESRCH) {
+    const auto [after_pid, status] = std::from_chars(begin, name.data() + end, pid);
+    if (status != std::errc() || pid <= 0) {
+      continue;
+    }
+    const std::string_view rest(after_pid, static_cast<std::size_t>(name.data() + end - after_pid));
+    const bool is_ours = pid == ::getpid() && rest.starts_with("-" + ProcessNonce() + "-");
+    const bool is_of_living = pid != ::getpid() && (::kill(pid, 0) == 0 || errno != ESRCH);
+    if (!is_ours && !is_of_living) {
       fs::remove_all(entry->path(), code);
     }
   }

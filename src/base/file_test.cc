@@ -3,14 +3,14 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
+#include <fstream>
+#include <set>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <set>
+#include <gtest/gtest.h>
 
 namespace millrace::base {
 namespace {
@@ -20,8 +20,9 @@ namespace fs = std::filesystem;
 class FileTest : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = fs::path(testing::TempDir()) /
-           (std::string("file_test_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    dir_ =
+        fs::path(testing::TempDir()) /
+        (std::string("file_test_") + testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(dir_);
     fs::create_directories(dir_);
   }
@@ -68,10 +69,11 @@ TEST_F(FileTest, AFileInTheWayOfAFolderIsNamed) {
 
 TEST_F(FileTest, FailedWriterLeavesTheOldFileAndNoTemporary) {
   ASSERT_TRUE(WriteFileAtomic(dir_ / "f", "old").ok());
-  const Result<void> result = ReplaceAtomic(dir_ / "f", [](const fs::path& temporary) -> Result<void> {
-    std::ofstream(temporary) << "half";
-    return Internal("broken");
-  });
+  const Result<void> result =
+      ReplaceAtomic(dir_ / "f", [](const fs::path& temporary) -> Result<void> {
+        std::ofstream(temporary) << "half";
+        return Internal("broken");
+      });
   EXPECT_EQ(result.error().code(), ErrorCode::kInternal);
   EXPECT_EQ(*ReadFile(dir_ / "f"), "old");
   EXPECT_EQ(Files(), 1U);
@@ -91,7 +93,8 @@ TEST_F(FileTest, WholeFoldersAreReplaced) {
   EXPECT_EQ(Files(), 1U);
 }
 
-// A write beyond RLIMIT_FSIZE fails as a write to a full disk does, without a file system of our own.
+// A write beyond RLIMIT_FSIZE fails as a write to a full disk does, without a file system of our
+// own.
 TEST_F(FileTest, FullDiskLeavesTheOldFileAndSaysSo) {
   ASSERT_TRUE(WriteFileAtomic(dir_ / "f", "old").ok());
   const pid_t child = fork();
@@ -117,7 +120,8 @@ TEST_F(FileTest, WritingToAFullDeviceSaysSo) {
   EXPECT_EQ(result.error().code(), ErrorCode::kResourceExhausted);
 }
 
-// Killed at arbitrary moments while it replaces a file again and again: what is there is always whole.
+// Killed at arbitrary moments while it replaces a file again and again: what is there is always
+// whole.
 TEST_F(FileTest, KilledWritersLeaveWholeFiles) {
   const fs::path path = dir_ / "f";
   const std::string a(200'000, 'a');
@@ -146,12 +150,22 @@ TEST_F(FileTest, KilledWritersLeaveWholeFiles) {
 }
 
 TEST_F(FileTest, TemporariesOfTheLivingStay) {
-  const Result<void> result = ReplaceAtomic(dir_ / "f", [&](const fs::path& temporary) -> Result<void> {
-    std::ofstream(temporary) << "new";
-    return RemoveStaleTemporaries(dir_);
-  });
+  const Result<void> result =
+      ReplaceAtomic(dir_ / "f", [&](const fs::path& temporary) -> Result<void> {
+        std::ofstream(temporary) << "new";
+        return RemoveStaleTemporaries(dir_);
+      });
   ASSERT_TRUE(result.ok()) << result.error().ToString();
   EXPECT_EQ(*ReadFile(dir_ / "f"), "new");
+}
+
+// In a container every process may get the same id.
+TEST_F(FileTest, TemporariesOfAnEarlierProcessWithOurIdAreRemoved) {
+  const std::string name = ".f." + std::to_string(getpid()) + "-00000000-0.millrace-tmp";
+  std::ofstream(dir_ / name) << "half";
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "f", "new").ok());
+  ASSERT_TRUE(RemoveStaleTemporaries(dir_).ok());
+  EXPECT_EQ(Files(), 1U);
 }
 
 TEST_F(FileTest, AppendsKeepWhatIsThere) {
@@ -162,7 +176,8 @@ TEST_F(FileTest, AppendsKeepWhatIsThere) {
 
 // Root may write everywhere, so the child becomes nobody first.
 TEST_F(FileTest, FoldersWithoutRightToWriteAreNamed) {
-  fs::permissions(dir_, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read | fs::perms::others_exec);
+  fs::permissions(dir_, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read |
+                            fs::perms::others_exec);
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {

@@ -2,8 +2,6 @@
 // SHA-256 by OpenSSL, fed with values that carry their own width.
 #include "base/hash.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -14,10 +12,13 @@
 #include <system_error>
 #include <vector>
 
+#include <openssl/evp.h>
+
 namespace millrace::base {
 namespace {
 
-// Written before each value: two sequences of different types never feed the same bytes. Part of every hash on disk.
+// Written before each value: two sequences of different types never feed the same bytes. Part of
+// every hash on disk.
 enum class Tag : std::uint8_t { kText = 1, kSigned = 2, kUnsigned = 3, kDouble = 4, kHash = 5 };
 
 std::string ToHex(std::span<const std::uint8_t> bytes) {
@@ -33,7 +34,9 @@ std::string ToHex(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
-std::string ContentHash::Hex() const { return ToHex(bytes); }
+std::string ContentHash::Hex() const {
+  return ToHex(bytes);
+}
 
 Result<ContentHash> ParseContentHash(std::string_view hex) {
   const auto digit = [](char c) {
@@ -48,7 +51,8 @@ Result<ContentHash> ParseContentHash(std::string_view hex) {
     hash.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   if (!good) {
-    return InvalidArgument("\"" + std::string(hex) + "\" is not a content hash of 32 lower-case hex digits");
+    return InvalidArgument("\"" + std::string(hex) +
+                           "\" is not a content hash of 32 lower-case hex digits");
   }
   return hash;
 }
@@ -60,7 +64,9 @@ struct Hasher::Impl {
   Impl& operator=(const Impl&) = delete;
   ~Impl() { EVP_MD_CTX_free(state); }
 
-  void Feed(const void* data, std::size_t size) { MILL_CHECK_EQ(EVP_DigestUpdate(state, data, size), 1); }
+  void Feed(const void* data, std::size_t size) {
+    MILL_CHECK_EQ(EVP_DigestUpdate(state, data, size), 1);
+  }
   // Little-endian on every machine.
   void FeedWord(Tag tag, std::uint64_t value) {
     std::array<std::uint8_t, 9> bytes{};
@@ -147,7 +153,8 @@ Result<ContentHash> HashFile(const std::filesystem::path& path) {
   Hasher hasher;
   std::vector<char> block(1 << 18);
   while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0) {
-    hasher.AddBytes(std::as_bytes(std::span(block.data(), static_cast<std::size_t>(file.gcount()))));
+    hasher.AddBytes(
+        std::as_bytes(std::span(block.data(), static_cast<std::size_t>(file.gcount()))));
   }
   if (!file.eof()) {
     return FromErrno(errno != 0 ? errno : EIO, "reading", path.string());

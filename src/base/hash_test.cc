@@ -2,8 +2,6 @@
 // Tests of hashes and random numbers against published values.
 #include "base/hash.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -11,6 +9,8 @@
 #include <limits>
 #include <numeric>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "base/rng.h"
@@ -24,7 +24,8 @@ TEST(Sha256, PublishedVectors) {
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(Sha256Hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(Sha256Hex(std::string(1'000'000, 'a')), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(Sha256Hex(std::string(1'000'000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 TEST(ContentHash, IsTheFirstHalfOfSha256) {
@@ -46,12 +47,14 @@ ContentHash Of(const std::function<void(Hasher&)>& feed) {
 }
 
 TEST(Hasher, CutsBetweenValuesMatter) {
-  EXPECT_NE(Of([](Hasher& h) { h.Add("ab").Add("c"); }), Of([](Hasher& h) { h.Add("a").Add("bc"); }));
+  EXPECT_NE(Of([](Hasher& h) { h.Add("ab").Add("c"); }),
+            Of([](Hasher& h) { h.Add("a").Add("bc"); }));
   EXPECT_NE(Of([](Hasher& h) { h.Add(""); }), Of([](Hasher&) {}));
 }
 
 TEST(Hasher, TypesMatter) {
-  EXPECT_NE(Of([](Hasher& h) { h.Add(std::int64_t{1}); }), Of([](Hasher& h) { h.Add(std::uint64_t{1}); }));
+  EXPECT_NE(Of([](Hasher& h) { h.Add(std::int64_t{1}); }),
+            Of([](Hasher& h) { h.Add(std::uint64_t{1}); }));
   EXPECT_NE(Of([](Hasher& h) { h.Add(1); }), Of([](Hasher& h) { h.Add(1.0); }));
 }
 
@@ -61,10 +64,12 @@ TEST(Hasher, AllNanAreOneAndZerosTwo) {
   EXPECT_NE(Of([](Hasher& h) { h.Add(0.0); }), Of([](Hasher& h) { h.Add(-0.0); }));
 }
 
-// The hash is part of caches and model files: a changed feeding would forget all of them. To accept a change on purpose, raise
-// the format versions that use it and put the printed value here.
+// The hash is part of caches and model files: a changed feeding would forget all of them. To accept
+// a change on purpose, raise the format versions that use it and put the printed value here.
 TEST(Hasher, FeedingIsStable) {
-  const ContentHash hash = Of([](Hasher& h) { h.Add("text").Add(-7).Add(std::uint64_t{7}).Add(0.5).Add(true).Add(HashText("x")); });
+  const ContentHash hash = Of([](Hasher& h) {
+    h.Add("text").Add(-7).Add(std::uint64_t{7}).Add(0.5).Add(true).Add(HashText("x"));
+  });
   EXPECT_EQ(hash.Hex(), "4bfeeddf0007ac3c714f45f5a82dc1c6");
 }
 
@@ -86,7 +91,8 @@ TEST(HashFile, EqualsTheHashOfItsBytes) {
   EXPECT_NE(*HashDirectory(dir), before);
 }
 
-// Values of the reference implementation from state {1, 2, 3, 4}, as in the tests of rand_xoshiro and others.
+// Values of the reference implementation from state {1, 2, 3, 4}, as in the tests of rand_xoshiro
+// and others.
 TEST(Rng, EqualsTheReferenceImplementation) {
   Rng rng = Rng::FromState({1, 2, 3, 4});
   const std::vector<std::uint64_t> expected = {11520ULL,
@@ -104,10 +110,12 @@ TEST(Rng, EqualsTheReferenceImplementation) {
   }
 }
 
-// splitmix64 from seed 0 gives the state e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f, f88bb8a8724c81ec (Vigna).
+// splitmix64 from seed 0 gives the state e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f,
+// f88bb8a8724c81ec (Vigna).
 TEST(Rng, SeedGoesThroughSplitMix) {
   Rng seeded(0);
-  Rng stated = Rng::FromState({0xe220a8397b1dcdafULL, 0x6e789e6aa1b965f4ULL, 0x06c45d188009454fULL, 0xf88bb8a8724c81ecULL});
+  Rng stated = Rng::FromState(
+      {0xe220a8397b1dcdafULL, 0x6e789e6aa1b965f4ULL, 0x06c45d188009454fULL, 0xf88bb8a8724c81ecULL});
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(seeded.Next(), stated.Next());
   }

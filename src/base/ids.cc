@@ -2,11 +2,10 @@
 // Ids from getrandom(2): unguessable, and no two processes share a sequence.
 #include "base/ids.h"
 
-#include <sys/random.h>
-
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <sys/random.h>
 
 #include "base/check.h"
 
@@ -40,6 +39,8 @@ std::string NewRunId() {
   return Hex(bytes);
 }
 
-std::string NewLoggedModelId() { return "m-" + Hex(RandomBytes()); }
+std::string NewLoggedModelId() {
+  return "m-" + Hex(RandomBytes());
+}
 
 }  // namespace millrace::base

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON read through nlohmann's SAX interface by a builder that refuses what RFC 8259 only discourages, and written by hand,
-// because nlohmann's doubles are not always the shortest and its NaN becomes null.
+// JSON read through nlohmann's SAX interface by a builder that refuses what RFC 8259 only
+// discourages, and written by hand, because nlohmann's doubles are not always the shortest and its
+// NaN becomes null.
 #include "base/json.h"
 
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "base/number_format.h"
 
@@ -19,7 +21,8 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxDepth = 128;
 
-// Walks over the text and tells the reader how far the parser has come; SAX callbacks carry no position.
+// Walks over the text and tells the reader how far the parser has come; SAX callbacks carry no
+// position.
 class CountingIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -63,7 +66,8 @@ SourceLocation PlaceOf(std::string_view text, std::size_t offset, std::string_vi
 
 class Builder final : public json::json_sax_t {
  public:
-  Builder(std::string_view text, std::string_view source) : text_(text), source_(source), furthest_(text.data()) {}
+  Builder(std::string_view text, std::string_view source)
+      : text_(text), source_(source), furthest_(text.data()) {}
 
   bool null() override { return Put(json(nullptr)); }
   bool boolean(bool value) override { return Put(json(value)); }
@@ -83,8 +87,10 @@ class Builder final : public json::json_sax_t {
     key_ = std::move(value);
     return true;
   }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error ...": the place is said by `where`.
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    // "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error ...": the
+    // place is said by `where`.
     std::string message = error.what();
     if (const std::size_t colon = message.find(": "); colon != std::string::npos) {
       message.erase(0, colon + 2);
@@ -97,7 +103,8 @@ class Builder final : public json::json_sax_t {
   const char** furthest() { return &furthest_; }
   Result<json> Finish(bool is_read) && {
     if (!is_read) {
-      return error_ ? *std::move(error_) : InvalidArgument("not valid JSON").At(PlaceOf(text_, 0, source_));
+      return error_ ? *std::move(error_)
+                    : InvalidArgument("not valid JSON").At(PlaceOf(text_, 0, source_));
     }
     return std::move(root_);
   }
@@ -240,7 +247,8 @@ Result<json> ParseJson(std::string_view text, std::string_view source) {
     const bool is_read = json::sax_parse(begin, end, &builder);
     return std::move(builder).Finish(is_read);
   } catch (const std::exception& error) {
-    return InvalidArgument(std::string("not valid JSON: ") + error.what()).At({std::string(source), 0, 0});
+    return InvalidArgument(std::string("not valid JSON: ") + error.what())
+        .At({std::string(source), 0, 0});
   }
 }
 

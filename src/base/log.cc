@@ -2,10 +2,9 @@
 // Log lines to standard error, one write(2) each, so that lines of several threads never mix.
 #include "base/log.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cstdio>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/internal/log_lines.h"
@@ -31,11 +30,12 @@ std::string_view LevelName(LogLevel level) {
 
 // All six digits of the fraction, so that lines stay aligned.
 std::string LogTime(Timestamp time) {
-  std::string text = FormatTimestamp({time.micros - ((time.micros % kMicrosPerSecond) + kMicrosPerSecond) %
-                                                        kMicrosPerSecond});
+  std::string text = FormatTimestamp(
+      {time.micros - ((time.micros % kMicrosPerSecond) + kMicrosPerSecond) % kMicrosPerSecond});
   text.pop_back();
   std::array<char, 16> fraction{};
-  const auto micros = static_cast<int>(((time.micros % kMicrosPerSecond) + kMicrosPerSecond) % kMicrosPerSecond);
+  const auto micros =
+      static_cast<int>(((time.micros % kMicrosPerSecond) + kMicrosPerSecond) % kMicrosPerSecond);
   std::snprintf(fraction.data(), fraction.size(), ".%06dZ", micros);
   return text + fraction.data();
 }
@@ -99,27 +99,29 @@ class StderrLogger final : public Logger {
 
 class NullLogger final : public Logger {
  public:
-  void Log(LogLevel, std::string_view, std::string_view, std::initializer_list<LogField>) override {}
+  void Log(LogLevel, std::string_view, std::string_view, std::initializer_list<LogField>) override {
+  }
 };
 
 }  // namespace
 
 namespace internal {
 
-std::string TextLine(Timestamp time, LogLevel level, std::string_view module, std::string_view event,
-                     std::initializer_list<LogField> fields) {
-  std::string line = LogTime(time) + " " + std::string(LevelName(level)) + " " + std::string(module) + " " +
-                     std::string(event);
+std::string TextLine(Timestamp time, LogLevel level, std::string_view module,
+                     std::string_view event, std::initializer_list<LogField> fields) {
+  std::string line = LogTime(time) + " " + std::string(LevelName(level)) + " " +
+                     std::string(module) + " " + std::string(event);
   for (const LogField& field : fields) {
     line += " " + field.key + "=" + (IsPlain(field.value) ? field.value : Quoted(field.value));
   }
   return line;
 }
 
-std::string JsonLine(Timestamp time, LogLevel level, std::string_view module, std::string_view event,
-                     std::initializer_list<LogField> fields) {
-  std::string line = "{\"time\":\"" + LogTime(time) + "\",\"level\":\"" + std::string(LevelName(level)) +
-                     "\",\"module\":" + Quoted(module) + ",\"event\":" + Quoted(event);
+std::string JsonLine(Timestamp time, LogLevel level, std::string_view module,
+                     std::string_view event, std::initializer_list<LogField> fields) {
+  std::string line = "{\"time\":\"" + LogTime(time) + "\",\"level\":\"" +
+                     std::string(LevelName(level)) + "\",\"module\":" + Quoted(module) +
+                     ",\"event\":" + Quoted(event);
   for (const LogField& field : fields) {
     line += "," + Quoted(field.key) + ":" + Quoted(field.value);
   }
@@ -128,9 +130,14 @@ std::string JsonLine(Timestamp time, LogLevel level, std::string_view module, st
 
 }  // namespace internal
 
-LogField::LogField(std::string_view name, double number) : key(name), value(FormatDouble(number)) {}
-LogField::LogField(std::string_view name, std::int64_t number) : key(name), value(std::to_string(number)) {}
-LogField::LogField(std::string_view name, std::uint64_t number) : key(name), value(std::to_string(number)) {}
+LogField::LogField(std::string_view name, double number) : key(name), value(FormatDouble(number)) {
+}
+LogField::LogField(std::string_view name, std::int64_t number)
+    : key(name), value(std::to_string(number)) {
+}
+LogField::LogField(std::string_view name, std::uint64_t number)
+    : key(name), value(std::to_string(number)) {
+}
 
 std::unique_ptr<Logger> MakeStderrLogger(LogLevel level) {
   return std::make_unique<StderrLogger>(level, internal::TextLine);
@@ -138,6 +145,8 @@ std::unique_ptr<Logger> MakeStderrLogger(LogLevel level) {
 std::unique_ptr<Logger> MakeJsonStderrLogger(LogLevel level) {
   return std::make_unique<StderrLogger>(level, internal::JsonLine);
 }
-std::unique_ptr<Logger> MakeNullLogger() { return std::make_unique<NullLogger>(); }
+std::unique_ptr<Logger> MakeNullLogger() {
+  return std::make_unique<NullLogger>();
+}
 
 }  // namespace millrace::base

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Damerau-Levenshtein distance (adjacent transpositions cost one) between a misspelt name and the known ones.
+// Damerau-Levenshtein distance (adjacent transpositions cost one) between a misspelt name and the
+// known ones.
 #include "base/nearest_name.h"
 
 #include <algorithm>
@@ -8,7 +9,9 @@
 namespace millrace::base {
 namespace {
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char Lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::size_t Distance(std::string_view a, std::string_view b) {
   const std::size_t width = b.size() + 1;
@@ -23,8 +26,10 @@ std::size_t Distance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); ++i) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool is_same = Lower(a[i - 1]) == Lower(b[j - 1]);
-      at(i, j) = std::min({at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (is_same ? 0 : 1)});
-      if (i > 1 && j > 1 && Lower(a[i - 1]) == Lower(b[j - 2]) && Lower(a[i - 2]) == Lower(b[j - 1])) {
+      at(i, j) =
+          std::min({at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (is_same ? 0 : 1)});
+      if (i > 1 && j > 1 && Lower(a[i - 1]) == Lower(b[j - 2]) &&
+          Lower(a[i - 2]) == Lower(b[j - 1])) {
         at(i, j) = std::min(at(i, j), at(i - 2, j - 2) + 1);
       }
     }
@@ -34,7 +39,8 @@ std::size_t Distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<std::string> NearestName(std::string_view seen, std::span<const std::string> candidates) {
+std::optional<std::string> NearestName(std::string_view seen,
+                                       std::span<const std::string> candidates) {
   // Longer texts are no misspelt names, and the table is quadratic.
   constexpr std::size_t kLongestName = 200;
   std::optional<std::string> best;

@@ -30,8 +30,8 @@ std::string FormatFixed(double value, int digits) {
   }
   // The largest double has 309 digits before the point.
   std::array<char, 400> text{};
-  const auto result =
-      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits);
+  const auto result = std::to_chars(text.data(), text.data() + text.size(), value,
+                                    std::chars_format::fixed, digits);
   return result.ec == std::errc() ? std::string(text.data(), result.ptr) : FormatDouble(value);
 }
 

@@ -2,12 +2,11 @@
 // A progress bar that redraws one terminal line, at most ten times a second.
 #include "base/progress.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <unistd.h>
 
 #include "base/mutex.h"
 #include "base/number_format.h"
@@ -39,7 +38,8 @@ class TerminalProgress final : public Progress {
   void Advance(std::uint64_t units) override {
     const MutexLock lock(mutex_);
     done_ += units;
-    if (is_active_ && std::chrono::steady_clock::now() - last_drawn_ >= std::chrono::milliseconds(100)) {
+    if (is_active_ &&
+        std::chrono::steady_clock::now() - last_drawn_ >= std::chrono::milliseconds(100)) {
       Draw();
     }
   }
@@ -97,6 +97,8 @@ std::unique_ptr<Progress> MakeTerminalProgress() {
   return std::make_unique<TerminalProgress>();
 }
 
-std::unique_ptr<Progress> MakeSilentProgress() { return std::make_unique<SilentProgress>(); }
+std::unique_ptr<Progress> MakeSilentProgress() {
+  return std::make_unique<SilentProgress>();
+}
 
 }  // namespace millrace::base

@@ -34,7 +34,8 @@ Rng::Rng(std::uint64_t seed) {
   }
 }
 
-Rng::Rng(std::uint64_t seed, std::uint64_t stream) : Rng(MixStream(seed, stream)) {}
+Rng::Rng(std::uint64_t seed, std::uint64_t stream) : Rng(MixStream(seed, stream)) {
+}
 
 Rng Rng::FromState(const std::array<std::uint64_t, 4>& state) {
   MILL_CHECK((state[0] | state[1] | state[2] | state[3]) != 0);
@@ -68,7 +69,9 @@ std::uint64_t Rng::Below(std::uint64_t n) {
   return static_cast<std::uint64_t>(product >> 64);
 }
 
-double Rng::Uniform() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }
+double Rng::Uniform() {
+  return static_cast<double>(Next() >> 11) * 0x1.0p-53;
+}
 
 double Rng::Normal() {
   // 1 - u is in (0, 1], so the logarithm is finite.

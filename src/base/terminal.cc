@@ -2,11 +2,10 @@
 // Terminals by isatty(3) and TIOCGWINSZ.
 #include "base/terminal.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <string_view>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace millrace::base {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of errors, their map, numbers as text and nearest names.
-#include <gtest/gtest.h>
-
 #include <cerrno>
 #include <cmath>
 #include <limits>
 #include <set>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/error_map.h"
@@ -19,7 +19,11 @@ namespace millrace::base {
 namespace {
 
 TEST(Error, TextHasPlaceContextMessageAndHint) {
-  const Error error = InvalidArgument("found 3, wanted 4").Hint("write 4").At({"a.yaml", 3, 7}).With("min").With("suite");
+  const Error error = InvalidArgument("found 3, wanted 4")
+                          .Hint("write 4")
+                          .At({"a.yaml", 3, 7})
+                          .With("min")
+                          .With("suite");
   EXPECT_EQ(error.ToString(), "a.yaml:3:7: suite: min: found 3, wanted 4; write 4");
 }
 
@@ -86,7 +90,9 @@ TEST(ResultDeathTest, ReadingTheValueOfAnErrorEndsTheProgram) {
   EXPECT_DEATH(static_cast<void>(Half(3).value()), "odd");
 }
 
-TEST(CheckDeathTest, PrintsBothOperands) { EXPECT_DEATH(MILL_CHECK_EQ(1 + 1, 3), "2 against 3"); }
+TEST(CheckDeathTest, PrintsBothOperands) {
+  EXPECT_DEATH(MILL_CHECK_EQ(1 + 1, 3), "2 against 3");
+}
 
 TEST(NumberFormat, DoublesAreTheShortestThatReadBack) {
   EXPECT_EQ(FormatDouble(0.1), "0.1");

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads that take tasks from one queue, and a parallel loop that hands out blocks in rising order.
+// Threads that take tasks from one queue, and a parallel loop that hands out blocks in rising
+// order.
 #include "base/thread_pool.h"
-
-#include <pthread.h>
 
 #include <algorithm>
 #include <deque>
@@ -11,13 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include <pthread.h>
+
 #include "base/mutex.h"
 
 namespace millrace::base {
 namespace {
 
-// The shared state of one ParallelFor. Helpers that start late find no block left and touch nothing else, so the body may
-// be gone by then.
+// The shared state of one ParallelFor. Helpers that start late find no block left and touch nothing
+// else, so the body may be gone by then.
 class Loop {
  public:
   Loop(const Context& context, std::size_t n, std::size_t block,
@@ -50,8 +51,8 @@ class Loop {
   }
 
  private:
-  // Blocks are claimed in rising order, so when one fails, every lower one was claimed before and still reports: the lowest
-  // error does not depend on timing.
+  // Blocks are claimed in rising order, so when one fails, every lower one was claimed before and
+  // still reports: the lowest error does not depend on timing.
   std::optional<std::size_t> Claim() {
     const MutexLock lock(mutex_);
     if (error_ || next_ >= n_blocks_) {
@@ -133,7 +134,9 @@ ThreadPool::~ThreadPool() {
   }
 }
 
-int ThreadPool::threads() const { return static_cast<int>(impl_->threads.size()); }
+int ThreadPool::threads() const {
+  return static_cast<int>(impl_->threads.size());
+}
 
 void ThreadPool::Submit(std::function<void()> task) {
   {
@@ -143,14 +146,16 @@ void ThreadPool::Submit(std::function<void()> task) {
   impl_->has_work.notify_one();
 }
 
-Result<void> ThreadPool::ParallelFor(const Context& context, std::size_t n, std::size_t block,
-                                     const std::function<Result<void>(std::size_t, std::size_t)>& body) {
+Result<void> ThreadPool::ParallelFor(
+    const Context& context, std::size_t n, std::size_t block,
+    const std::function<Result<void>(std::size_t, std::size_t)>& body) {
   MILL_CHECK(block > 0);
   if (n == 0) {
     return context.Check();
   }
   const auto loop = std::make_shared<Loop>(context, n, block, body);
-  // The caller is one of the workers, so as many blocks are in work at once as the pool has threads.
+  // The caller is one of the workers, so as many blocks are in work at once as the pool has
+  // threads.
   const std::size_t helpers = std::min(impl_->threads.size(), loop->n_blocks()) - 1;
   for (std::size_t i = 0; i < helpers; ++i) {
     Submit([loop] { loop->Work(); });

@@ -2,9 +2,6 @@
 // Tests of pools, contexts, logs and progress.
 #include "base/thread_pool.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <latch>
@@ -12,8 +9,11 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/internal/log_lines.h"
 #include "base/log.h"
@@ -55,11 +55,12 @@ TEST(ParallelFor, BlocksDoNotDependOnThreads) {
     ThreadPool pool("test", threads);
     std::mutex mutex;
     std::set<std::pair<std::size_t, std::size_t>> cut;
-    const Result<void> result = pool.ParallelFor({}, 1003, 100, [&](std::size_t begin, std::size_t end) -> Result<void> {
-      const std::lock_guard lock(mutex);
-      cut.emplace(begin, end);
-      return {};
-    });
+    const Result<void> result =
+        pool.ParallelFor({}, 1003, 100, [&](std::size_t begin, std::size_t end) -> Result<void> {
+          const std::lock_guard lock(mutex);
+          cut.emplace(begin, end);
+          return {};
+        });
     ASSERT_TRUE(result.ok());
     EXPECT_EQ(cut.size(), 11U);
     EXPECT_EQ(*cut.rbegin(), (std::pair<std::size_t, std::size_t>(1000, 1003)));
@@ -78,12 +79,14 @@ TEST(ParallelFor, NothingToDoIsFine) {
 TEST(ParallelFor, LowestFailingBlockIsReported) {
   ThreadPool pool("test", 4);
   for (int round = 0; round < 50; ++round) {
-    const Result<void> result = pool.ParallelFor({}, 100, 1, [](std::size_t begin, std::size_t) -> Result<void> {
-      if (begin == 7) {
-        std::this_thread::sleep_for(std::chrono::microseconds(200));
-      }
-      return begin >= 7 ? Result<void>(Internal("block " + std::to_string(begin))) : Result<void>();
-    });
+    const Result<void> result =
+        pool.ParallelFor({}, 100, 1, [](std::size_t begin, std::size_t) -> Result<void> {
+          if (begin == 7) {
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
+          }
+          return begin >= 7 ? Result<void>(Internal("block " + std::to_string(begin)))
+                            : Result<void>();
+        });
     ASSERT_FALSE(result.ok());
     ASSERT_EQ(result.error().message(), "block 7");
   }
@@ -109,10 +112,11 @@ TEST(ParallelFor, LoopsOfSeveralCallersShareAPool) {
   for (int i = 0; i < 4; ++i) {
     callers.emplace_back([&] {
       for (int j = 0; j < 20; ++j) {
-        const Result<void> result = pool.ParallelFor({}, 50, 3, [&](std::size_t begin, std::size_t end) -> Result<void> {
-          done.fetch_add(static_cast<int>(end - begin));
-          return {};
-        });
+        const Result<void> result =
+            pool.ParallelFor({}, 50, 3, [&](std::size_t begin, std::size_t end) -> Result<void> {
+              done.fetch_add(static_cast<int>(end - begin));
+              return {};
+            });
         ASSERT_TRUE(result.ok());
       }
     });
@@ -129,12 +133,13 @@ TEST(ParallelFor, StopsOnRequest) {
   Context context;
   context.stop = stop.get_token();
   std::atomic<int> blocks{0};
-  const Result<void> result = pool.ParallelFor(context, 1000, 1, [&](std::size_t, std::size_t) -> Result<void> {
-    if (blocks.fetch_add(1) == 3) {
-      stop.request_stop();
-    }
-    return {};
-  });
+  const Result<void> result =
+      pool.ParallelFor(context, 1000, 1, [&](std::size_t, std::size_t) -> Result<void> {
+        if (blocks.fetch_add(1) == 3) {
+          stop.request_stop();
+        }
+        return {};
+      });
   EXPECT_EQ(result.error().code(), ErrorCode::kCancelled);
   EXPECT_LT(blocks.load(), 1000);
 }
@@ -149,17 +154,21 @@ TEST(Context, DeadlineInThePastIsExceeded) {
 }
 
 TEST(Log, TextLineQuotesWhatWouldBeRead) {
-  EXPECT_EQ(internal::TextLine({1'500'000}, LogLevel::kInfo, "data", "read",
-                               {{"rows", 3}, {"file", "a b"}, {"ok", true}, {"share", 0.1}, {"empty", ""}}),
-            "1970-01-01T00:00:01.500000Z INFO data read rows=3 file=\"a b\" ok=true share=0.1 empty=\"\"");
+  EXPECT_EQ(internal::TextLine(
+                {1'500'000}, LogLevel::kInfo, "data", "read",
+                {{"rows", 3}, {"file", "a b"}, {"ok", true}, {"share", 0.1}, {"empty", ""}}),
+            "1970-01-01T00:00:01.500000Z INFO data read rows=3 file=\"a b\" ok=true share=0.1 "
+            "empty=\"\"");
 }
 
 TEST(Log, ValuesCannotForgeASecondLine) {
   EXPECT_EQ(internal::TextLine({0}, LogLevel::kError, "m", "e", {{"k", "a\nb\"c"}}),
             "1970-01-01T00:00:00.000000Z ERROR m e k=\"a\\u000ab\\\"c\"");
-  EXPECT_EQ(internal::JsonLine({0}, LogLevel::kWarn, "m", "e", {{"k", "a\nb"}, {"n", std::uint64_t{7}}}),
-            "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"level\":\"WARN\",\"module\":\"m\",\"event\":\"e\","
-            "\"k\":\"a\\u000ab\",\"n\":\"7\"}");
+  EXPECT_EQ(
+      internal::JsonLine({0}, LogLevel::kWarn, "m", "e", {{"k", "a\nb"}, {"n", std::uint64_t{7}}}),
+      "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"level\":\"WARN\",\"module\":\"m\",\"event\":"
+      "\"e\","
+      "\"k\":\"a\\u000ab\",\"n\":\"7\"}");
 }
 
 TEST(Log, LinesBelowTheLevelAreDropped) {

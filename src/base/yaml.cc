@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// YAML by the events of yaml-cpp, whose exceptions end here. Own nodes, because yaml-cpp's keep no place once a key is missing
-// and let a key appear twice.
+// YAML by the events of yaml-cpp, whose exceptions end here. Own nodes, because yaml-cpp's keep no
+// place once a key is missing and let a key appear twice.
 #include "base/yaml.h"
-
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/mark.h>
-#include <yaml-cpp/parser.h>
 
 #include <charconv>
 #include <limits>
 #include <map>
 #include <new>
 #include <sstream>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
 
 #include "base/number_format.h"
 
@@ -27,7 +27,8 @@ struct YamlNode::Data {
   int column = 0;
   std::vector<YamlNode> items;
   std::vector<std::pair<YamlNode, YamlNode>> entries;
-  // Nodes below this one with aliases counted each time, so that a few lines of aliases cannot stand for billions.
+  // Nodes below this one with aliases counted each time, so that a few lines of aliases cannot
+  // stand for billions.
   std::size_t size = 1;
 };
 
@@ -47,11 +48,14 @@ const std::string kNoText;
 
 // Builds nodes from parser events; a stack holds the open lists and maps.
 struct YamlBuilder final : public YAML::EventHandler {
-  explicit YamlBuilder(std::string_view file_name) : file(std::make_shared<const std::string>(file_name)) {}
+  explicit YamlBuilder(std::string_view file_name)
+      : file(std::make_shared<const std::string>(file_name)) {}
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Add(Make(YamlNode::Kind::kNull, mark), anchor); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Add(Make(YamlNode::Kind::kNull, mark), anchor);
+  }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors.find(anchor);
     if (found == anchors.end()) {
@@ -59,7 +63,8 @@ struct YamlBuilder final : public YAML::EventHandler {
     }
     Add(std::make_shared<YamlNode::Data>(*found->second), 0);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     auto node = Make(YamlNode::Kind::kScalar, mark);
     node->is_quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
     if (!node->is_quoted) {
@@ -139,7 +144,8 @@ struct YamlBuilder final : public YAML::EventHandler {
     Level& level = stack.back();
     level.node->size += node->size;
     if (level.node->size > kMaxNodes) {
-      throw Stop{InvalidArgument("more than 1000000 values, aliases counted").At({*file, node->line, node->column})};
+      throw Stop{InvalidArgument("more than 1000000 values, aliases counted")
+                     .At({*file, node->line, node->column})};
     }
     if (level.node->kind == YamlNode::Kind::kList) {
       level.node->items.push_back(YamlNode(std::move(node)));
@@ -152,7 +158,8 @@ struct YamlBuilder final : public YAML::EventHandler {
   }
   void AddKey(Level& level, DataPtr node) const {
     if (node->kind != YamlNode::Kind::kScalar) {
-      throw Stop{InvalidArgument("a key must be a plain text").At({*file, node->line, node->column})};
+      throw Stop{
+          InvalidArgument("a key must be a plain text").At({*file, node->line, node->column})};
     }
     const auto [place, is_new] = level.lines_of_keys.emplace(node->text, node->line);
     if (!is_new) {
@@ -174,7 +181,8 @@ YamlNode::YamlNode() {
   static const std::shared_ptr<const Data> null = std::make_shared<const Data>();
   data_ = null;
 }
-YamlNode::YamlNode(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+YamlNode::YamlNode(std::shared_ptr<const Data> data) : data_(std::move(data)) {
+}
 
 Result<YamlNode> YamlNode::Parse(std::string_view text, std::string_view file_name) {
   YamlBuilder builder(file_name);
@@ -187,7 +195,8 @@ Result<YamlNode> YamlNode::Parse(std::string_view text, std::string_view file_na
     YamlNode node = builder.Finish();
     YamlBuilder second(file_name);
     if (parser.HandleNextDocument(second)) {
-      return InvalidArgument("more than one document (\"---\"), wanted one").At({std::string(file_name), 0, 0});
+      return InvalidArgument("more than one document (\"---\"), wanted one")
+          .At({std::string(file_name), 0, 0});
     }
     return node;
   } catch (Stop& stop) {
@@ -195,16 +204,29 @@ Result<YamlNode> YamlNode::Parse(std::string_view text, std::string_view file_na
   } catch (const YAML::Exception& error) {
     return builder.ErrorAt(error.mark, "not valid YAML: " + error.msg);
   } catch (const std::exception& error) {
-    return InvalidArgument(std::string("not valid YAML: ") + error.what()).At({std::string(file_name), 0, 0});
+    return InvalidArgument(std::string("not valid YAML: ") + error.what())
+        .At({std::string(file_name), 0, 0});
   }
 }
 
-YamlNode::Kind YamlNode::kind() const { return data_->kind; }
-const std::string& YamlNode::text() const { return data_->text; }
-bool YamlNode::is_quoted() const { return data_->is_quoted; }
-SourceLocation YamlNode::where() const { return {data_->file ? *data_->file : kNoText, data_->line, data_->column}; }
-const std::vector<YamlNode>& YamlNode::items() const { return data_->items; }
-const std::vector<std::pair<YamlNode, YamlNode>>& YamlNode::entries() const { return data_->entries; }
+YamlNode::Kind YamlNode::kind() const {
+  return data_->kind;
+}
+const std::string& YamlNode::text() const {
+  return data_->text;
+}
+bool YamlNode::is_quoted() const {
+  return data_->is_quoted;
+}
+SourceLocation YamlNode::where() const {
+  return {data_->file ? *data_->file : kNoText, data_->line, data_->column};
+}
+const std::vector<YamlNode>& YamlNode::items() const {
+  return data_->items;
+}
+const std::vector<std::pair<YamlNode, YamlNode>>& YamlNode::entries() const {
+  return data_->entries;
+}
 
 std::optional<YamlNode> YamlNode::Find(std::string_view key) const {
   for (const auto& [name, value] : data_->entries) {
@@ -235,7 +257,9 @@ Error Wanted(const YamlNode& node, std::string_view what) {
   return node.ErrorHere("found " + Describe(node) + ", wanted " + std::string(what));
 }
 
-bool IsPlainScalar(const YamlNode& node) { return node.kind() == YamlNode::Kind::kScalar && !node.is_quoted(); }
+bool IsPlainScalar(const YamlNode& node) {
+  return node.kind() == YamlNode::Kind::kScalar && !node.is_quoted();
+}
 
 // from_chars takes no plus sign.
 std::string_view WithoutPlus(std::string_view text) {
@@ -311,6 +335,8 @@ Result<std::string> YamlNode::AsString() const {
   return data_->text;
 }
 
-Error YamlNode::ErrorHere(std::string message) const { return InvalidArgument(std::move(message)).At(where()); }
+Error YamlNode::ErrorHere(std::string message) const {
+  return InvalidArgument(std::move(message)).At(where());
+}
 
 }  // namespace millrace::base

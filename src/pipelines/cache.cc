@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries appear by one rename, with their record inside, so there is no moment in which outputs exist without it.
+// Entries appear by one rename, with their record inside, so there is no moment in which outputs
+// exist without it.
 #include "pipelines/internal/cache.h"
-
-#include <sys/stat.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <nlohmann/json.hpp>
+#include <sys/stat.h>
 #include <system_error>
+#include <time.h>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -21,16 +22,18 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::int64_t Nanos(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+std::int64_t Nanos(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
-// Size and modification time of every file at or below a path, as one hash; the time a copy takes does not change content, so
-// a changed stamp only means that the content is read again.
+// Size and modification time of every file at or below a path, as one hash; the time a copy takes
+// does not change content, so a changed stamp only means that the content is read again.
 Result<std::string> StampOf(const fs::path& path) {
   std::vector<fs::path> files;
   std::error_code code;
   if (fs::is_directory(path, code)) {
-    for (fs::recursive_directory_iterator entry(path, code); !code && entry != fs::recursive_directory_iterator();
-         entry.increment(code)) {
+    for (fs::recursive_directory_iterator entry(path, code);
+         !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
       if (entry->is_regular_file(code)) {
         files.push_back(entry->path());
       }
@@ -44,7 +47,7 @@ Result<std::string> StampOf(const fs::path& path) {
   }
   base::Hasher hasher;
   for (const fs::path& file : files) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(file.c_str(), &status) != 0) {
       return base::FromErrno(errno, "looking at", file.string());
     }
@@ -55,7 +58,8 @@ Result<std::string> StampOf(const fs::path& path) {
   return hasher.Finish().Hex();
 }
 
-// A file from outside may be changed within the tick of the clock that stamps it, so a stamp younger than this proves nothing.
+// A file from outside may be changed within the tick of the clock that stamps it, so a stamp
+// younger than this proves nothing.
 constexpr std::int64_t kSettledNanos = 1'000'000'000;
 
 struct InputStamp {
@@ -64,7 +68,7 @@ struct InputStamp {
 };
 
 Result<InputStamp> InputStampOf(const fs::path& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     return base::FromErrno(errno, "reading the input", path.string());
   }
@@ -87,7 +91,12 @@ Result<ContentHash> HashPath(const fs::path& path) {
 
 ContentHash KeyParts::Key(const std::string& step) const {
   base::Hasher hasher;
-  hasher.Add("millrace step 1").Add(step).Add(version).Add(params).Add(seed).Add(std::uint64_t{inputs.size()});
+  hasher.Add("millrace step 1")
+      .Add(step)
+      .Add(version)
+      .Add(params)
+      .Add(seed)
+      .Add(std::uint64_t{inputs.size()});
   for (const auto& [name, hash] : inputs) {
     hasher.Add(name).Add(hash);
   }
@@ -130,8 +139,8 @@ Result<std::unique_ptr<Cache>> Cache::Open(const fs::path& dir) {
   }
   std::unique_ptr<Cache> cache(new Cache(dir, *std::move(lock)));
   std::error_code code;
-  for (fs::directory_iterator entry(dir / "steps", code); !code && entry != fs::directory_iterator();
-       entry.increment(code)) {
+  for (fs::directory_iterator entry(dir / "steps", code);
+       !code && entry != fs::directory_iterator(); entry.increment(code)) {
     MILL_RETURN_IF_ERROR(base::RemoveStaleTemporaries(entry->path()));
   }
   if (code) {
@@ -156,7 +165,8 @@ void Cache::LoadHashes() {
     return;
   }
   for (const auto& [path, value] : parsed->items()) {
-    if (value.is_object() && value.value("hash", json()).is_string() && value.value("stamp", json()).is_string()) {
+    if (value.is_object() && value.value("hash", json()).is_string() &&
+        value.value("stamp", json()).is_string()) {
       const Result<ContentHash> hash = base::ParseContentHash(value["hash"].get<std::string>());
       if (hash.ok()) {
         known_[path] = {value["stamp"].get<std::string>(), *hash};
@@ -183,8 +193,8 @@ Result<ContentHash> Cache::HashInput(const fs::path& path) {
   if (fs::is_directory(path, code)) {
     // File by file, so that one new file does not make all others be read again.
     std::vector<fs::path> files;
-    for (fs::recursive_directory_iterator entry(path, code); !code && entry != fs::recursive_directory_iterator();
-         entry.increment(code)) {
+    for (fs::recursive_directory_iterator entry(path, code);
+         !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
       if (entry->is_regular_file(code)) {
         files.push_back(entry->path());
       }
@@ -203,7 +213,8 @@ Result<ContentHash> Cache::HashInput(const fs::path& path) {
   const std::string name = fs::absolute(path, code).lexically_normal().string();
   MILL_ASSIGN_OR_RETURN(const InputStamp stamp, InputStampOf(path));
   const base::MutexLock lock(mutex_);
-  if (const auto found = known_.find(name); found != known_.end() && found->second.stamp == stamp.text) {
+  if (const auto found = known_.find(name);
+      found != known_.end() && found->second.stamp == stamp.text) {
     return found->second.hash;
   }
   MILL_ASSIGN_OR_RETURN(const ContentHash hash, base::HashFile(path));
@@ -253,9 +264,10 @@ std::optional<KeyParts> Cache::LatestParts(const std::string& step) const {
   return entry ? std::optional(std::move(entry->parts)) : std::nullopt;
 }
 
-Result<CacheEntry> Cache::Publish(const StepInfo& info, const KeyParts& parts,
-                                  const std::function<Result<void>(const fs::path&, StepResult&)>& work,
-                                  const std::function<void(std::string_view)>& on_point, StepResult& result) {
+Result<CacheEntry> Cache::Publish(
+    const StepInfo& info, const KeyParts& parts,
+    const std::function<Result<void>(const fs::path&, StepResult&)>& work,
+    const std::function<void(std::string_view)>& on_point, StepResult& result) {
   const fs::path dir = EntryDir(info.name, parts.Key(info.name));
   CacheEntry entry{parts, {}, {}, dir / "out"};
   std::optional<Error> own_error;
@@ -281,7 +293,8 @@ Result<CacheEntry> Cache::Publish(const StepInfo& info, const KeyParts& parts,
       recorded.outputs.push_back({output.name, output.file, hash, std::move(stamp)});
       entry.outputs.push_back({output.name, dir / "out" / output.file, hash});
     }
-    MILL_RETURN_IF_ERROR(base::WriteFileAtomic(temporary / "entry.json", EntryToJson(info.name, recorded)));
+    MILL_RETURN_IF_ERROR(
+        base::AppendFile(temporary / "entry.json", EntryToJson(info.name, recorded)));
     on_point("recorded");
     return {};
   };
@@ -319,8 +332,8 @@ Result<void> Cache::MarkLatest(const std::string& step, const ContentHash& key) 
 void Cache::Trim(const std::string& step, int kept, const ContentHash& used) const {
   std::error_code code;
   std::vector<std::pair<fs::file_time_type, fs::path>> entries;
-  for (fs::directory_iterator entry(dir_ / "steps" / step, code); !code && entry != fs::directory_iterator();
-       entry.increment(code)) {
+  for (fs::directory_iterator entry(dir_ / "steps" / step, code);
+       !code && entry != fs::directory_iterator(); entry.increment(code)) {
     const fs::path name = entry->path().filename();
     if (name != used.Hex() && name.string().front() != '.') {
       std::error_code missing;

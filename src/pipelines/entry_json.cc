@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -42,8 +43,10 @@ std::string EntryToJson(const std::string& step, const RecordedEntry& entry) {
   }
   json outputs = json::array();
   for (const RecordedOutput& output : entry.outputs) {
-    outputs.push_back(
-        {{"name", output.name}, {"file", output.file}, {"hash", output.hash.Hex()}, {"stamp", output.stamp}});
+    outputs.push_back({{"name", output.name},
+                       {"file", output.file},
+                       {"hash", output.hash.Hex()},
+                       {"stamp", output.stamp}});
   }
   const json text = {{"format", kEntryFormat},
                      {"step", step},
@@ -85,8 +88,9 @@ std::optional<RecordedEntry> EntryFromJson(std::string_view text) {
     entry.result.notes = value.at("notes").get<std::vector<std::string>>();
     entry.result.json = value.at("json").get<std::string>();
     for (const json& output : value.at("outputs")) {
-      entry.outputs.push_back({output.at("name").get<std::string>(), output.at("file").get<std::string>(),
-                               HashFrom(output.at("hash")), output.at("stamp").get<std::string>()});
+      entry.outputs.push_back({output.at("name").get<std::string>(),
+                               output.at("file").get<std::string>(), HashFrom(output.at("hash")),
+                               output.at("stamp").get<std::string>()});
     }
     return entry;
   } catch (const std::exception&) {

@@ -16,7 +16,8 @@ namespace {
 // Depth first over the dependencies; a step met again while still open closes a circle.
 class CircleFinder {
  public:
-  CircleFinder(const std::vector<std::unique_ptr<Step>>& steps, const std::vector<std::vector<std::size_t>>& before)
+  CircleFinder(const std::vector<std::unique_ptr<Step>>& steps,
+               const std::vector<std::vector<std::size_t>>& before)
       : steps_(steps), before_(before), states_(steps.size(), State::kNew) {}
 
   Result<void> Check() {
@@ -38,7 +39,8 @@ class CircleFinder {
       for (auto at = std::find(path_.begin(), path_.end(), index); at != path_.end(); ++at) {
         circle += steps_[*at]->info().name + " needs ";
       }
-      return base::InvalidArgument("steps need each other in a circle: " + circle + steps_[index]->info().name);
+      return base::InvalidArgument("steps need each other in a circle: " + circle +
+                                   steps_[index]->info().name);
     }
     states_[index] = State::kOpen;
     path_.push_back(index);
@@ -67,12 +69,13 @@ bool IsInside(const std::filesystem::path& file) {
 Result<void> Graph::AddInput(std::string artifact, std::filesystem::path file) {
   std::error_code code;
   if (!std::filesystem::exists(file, code)) {
-    return base::NotFound("the input \"" + artifact + "\" of pipeline \"" + name_ + "\", \"" + file.string() +
-                          "\", does not exist")
+    return base::NotFound("the input \"" + artifact + "\" of pipeline \"" + name_ + "\", \"" +
+                          file.string() + "\", does not exist")
         .Hint("check the path");
   }
   if (makers_.contains(artifact) || !inputs_.emplace(artifact, std::move(file)).second) {
-    return base::AlreadyExists("the artifact \"" + artifact + "\" of pipeline \"" + name_ + "\" is declared twice");
+    return base::AlreadyExists("the artifact \"" + artifact + "\" of pipeline \"" + name_ +
+                               "\" is declared twice");
   }
   return {};
 }
@@ -80,12 +83,13 @@ Result<void> Graph::AddInput(std::string artifact, std::filesystem::path file) {
 Result<void> Graph::Add(std::unique_ptr<Step> step) {
   const StepInfo& info = step->info();
   if (!store::IsSafeName(info.name)) {
-    return base::InvalidArgument("\"" + info.name +
-                                 "\" is not a name of a step; use letters, digits, '_', '-' and '.'");
+    return base::InvalidArgument(
+        "\"" + info.name + "\" is not a name of a step; use letters, digits, '_', '-' and '.'");
   }
   for (const auto& other : steps_) {
     if (other->info().name == info.name) {
-      return base::AlreadyExists("the step \"" + info.name + "\" of pipeline \"" + name_ + "\" is declared twice");
+      return base::AlreadyExists("the step \"" + info.name + "\" of pipeline \"" + name_ +
+                                 "\" is declared twice");
     }
   }
   std::set<std::string> names;
@@ -94,8 +98,10 @@ Result<void> Graph::Add(std::unique_ptr<Step> step) {
       return base::InvalidArgument("step \"" + info.name + "\": the output \"" + output.file +
                                    "\" is not a path below the step's folder");
     }
-    if (makers_.contains(output.name) || inputs_.contains(output.name) || !names.insert(output.name).second) {
-      return base::AlreadyExists("the artifact \"" + output.name + "\" of pipeline \"" + name_ + "\" is declared twice");
+    if (makers_.contains(output.name) || inputs_.contains(output.name) ||
+        !names.insert(output.name).second) {
+      return base::AlreadyExists("the artifact \"" + output.name + "\" of pipeline \"" + name_ +
+                                 "\" is declared twice");
     }
   }
   for (const OutputSpec& output : info.outputs) {
@@ -125,15 +131,16 @@ Result<std::vector<std::vector<std::size_t>>> Graph::Dependencies() const {
       if (const auto maker = makers_.find(input); maker != makers_.end()) {
         needed.insert(maker->second);
       } else if (!inputs_.contains(input)) {
-        return base::InvalidArgument("step \"" + info.name + "\" needs \"" + input + "\", which nothing makes" +
+        return base::InvalidArgument("step \"" + info.name + "\" needs \"" + input +
+                                     "\", which nothing makes" +
                                      base::DidYouMean(input, artifacts));
       }
     }
     for (const std::string& name : info.after) {
       const auto found = std::find(step_names.begin(), step_names.end(), name);
       if (found == step_names.end()) {
-        return base::InvalidArgument("step \"" + info.name + "\" comes after \"" + name + "\", which is no step" +
-                                     base::DidYouMean(name, step_names));
+        return base::InvalidArgument("step \"" + info.name + "\" comes after \"" + name +
+                                     "\", which is no step" + base::DidYouMean(name, step_names));
       }
       needed.insert(static_cast<std::size_t>(found - step_names.begin()));
     }

@@ -20,9 +20,11 @@ class Graph {
   /// @param name  of the pipeline; letters, digits, '_', '-' and '.'
   explicit Graph(std::string name) : name_(std::move(name)) {}
 
-  /// A file or folder that no step makes. kAlreadyExists if the artifact's name is taken, kNotFound if there is no such path.
+  /// A file or folder that no step makes. kAlreadyExists if the artifact's name is taken, kNotFound
+  /// if there is no such path.
   Result<void> AddInput(std::string artifact, std::filesystem::path file);
-  /// kInvalidArgument for a bad name or output path, kAlreadyExists if the name of the step or of an output is taken.
+  /// kInvalidArgument for a bad name or output path, kAlreadyExists if the name of the step or of
+  /// an output is taken.
   Result<void> Add(std::unique_ptr<Step> step);
 
   const std::string& name() const { return name_; }
@@ -30,7 +32,8 @@ class Graph {
   const std::map<std::string, std::filesystem::path>& inputs() const { return inputs_; }
 
   /// For each step the steps that must be done before it (indices into `steps()`, rising).
-  ///   - kInvalidArgument for an input that nothing makes (with the nearest name) or a circle (with its names).
+  ///   - kInvalidArgument for an input that nothing makes (with the nearest name) or a circle (with
+  ///   its names).
   Result<std::vector<std::vector<std::size_t>>> Dependencies() const;
 
  private:

@@ -2,15 +2,15 @@
 // Journal files; a torn last line (a crash while writing) is ended and skipped by readers.
 #include "pipelines/internal/journal.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <nlohmann/json.hpp>
+#include <fcntl.h>
 #include <optional>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/ids.h"
@@ -39,7 +39,8 @@ std::optional<OpenRun> FindOpenRun(const fs::path& path) {
   std::size_t begin = 0;
   while (begin < text->size()) {
     const std::size_t end = text->find('\n', begin);
-    const std::string_view line = std::string_view(*text).substr(begin, end == std::string::npos ? end : end - begin);
+    const std::string_view line =
+        std::string_view(*text).substr(begin, end == std::string::npos ? end : end - begin);
     begin = end == std::string::npos ? text->size() : end + 1;
     const Result<json> parsed = base::ParseJson(line, path.string());
     if (!parsed.ok() || !parsed->is_object()) {
@@ -63,7 +64,8 @@ Result<std::vector<fs::path>> ListJournals(const fs::path& dir, const std::strin
   std::error_code code;
   // "<pipeline>-<15 characters of time>-<32 of id>.jsonl"
   const std::size_t length = pipeline.size() + 1 + 15 + 1 + 32 + 6;
-  for (fs::directory_iterator entry(dir, code); !code && entry != fs::directory_iterator(); entry.increment(code)) {
+  for (fs::directory_iterator entry(dir, code); !code && entry != fs::directory_iterator();
+       entry.increment(code)) {
     const std::string name = entry->path().filename().string();
     if (name.size() == length && name.starts_with(pipeline + "-") && name.ends_with(".jsonl")) {
       files.push_back(entry->path());
@@ -92,7 +94,8 @@ Result<std::unique_ptr<Journal>> Journal::Open(const fs::path& dir, const std::s
   const std::optional<OpenRun> open_run = files.empty() ? std::nullopt : FindOpenRun(files.back());
   const std::string run_id = open_run ? open_run->run_id : base::NewRunId();
   const fs::path path =
-      open_run ? files.back() : dir / (pipeline + "-" + FileTime(clock.Now()) + "-" + run_id + ".jsonl");
+      open_run ? files.back()
+               : dir / (pipeline + "-" + FileTime(clock.Now()) + "-" + run_id + ".jsonl");
   std::unique_ptr<Journal> journal(new Journal(path, run_id, open_run.has_value(), clock));
   {
     const base::MutexLock lock(journal->mutex_);
@@ -104,8 +107,9 @@ Result<std::unique_ptr<Journal>> Journal::Open(const fs::path& dir, const std::s
       return base::FromErrno(errno, "writing the journal", path.string());
     }
   }
-  MILL_RETURN_IF_ERROR(journal->Write(open_run ? "resume" : "start",
-                                      {{"run_id", run_id}, {"pipeline", pipeline}, {"pid", ::getpid()}}, true));
+  MILL_RETURN_IF_ERROR(
+      journal->Write(open_run ? "resume" : "start",
+                     {{"run_id", run_id}, {"pipeline", pipeline}, {"pid", ::getpid()}}, true));
   for (std::size_t i = 0; i + kKeptJournals < files.size(); ++i) {
     std::error_code ignored;
     fs::remove(files[i], ignored);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scheduler: workers take the lowest step whose dependencies are done, until none is left or one failed.
+// The scheduler: workers take the lowest step whose dependencies are done, until none is left or
+// one failed.
 #include "pipelines/runner.h"
 
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -32,7 +34,8 @@ double SecondsSince(SteadyTime start) {
 class GraphRun {
  public:
   GraphRun(const Context& context, const Graph& graph, const RunOptions& options,
-           std::vector<std::vector<std::size_t>> before, std::unique_ptr<Cache> cache, std::unique_ptr<Journal> journal)
+           std::vector<std::vector<std::size_t>> before, std::unique_ptr<Cache> cache,
+           std::unique_ptr<Journal> journal)
       : context_(context),
         graph_(graph),
         options_(options),
@@ -137,10 +140,11 @@ class GraphRun {
       report.error = std::move(done).error().With("step " + step.info().name);
     }
     report.seconds = SecondsSince(start);
-    const Result<void> noted = journal_->Write(
-        "step_end",
-        {{"step", report.name}, {"status", StepStatusName(report.status)}, {"seconds", report.seconds}},
-        report.status != StepStatus::kCached);
+    const Result<void> noted = journal_->Write("step_end",
+                                               {{"step", report.name},
+                                                {"status", StepStatusName(report.status)},
+                                                {"seconds", report.seconds}},
+                                               report.status != StepStatus::kCached);
     if (!noted.ok() && !report.error) {
       report.status = StepStatus::kFailed;
       report.error = noted.error();
@@ -196,7 +200,8 @@ class GraphRun {
         const std::optional<KeyParts> latest = cache_->LatestParts(info.name);
         report.reason = latest ? parts.Difference(*latest) : "first run";
       }
-      MILL_RETURN_IF_ERROR(journal_->Write("step_start", {{"step", info.name}, {"key", key.Hex()}}, false));
+      MILL_RETURN_IF_ERROR(
+          journal_->Write("step_start", {{"step", info.name}, {"key", key.Hex()}}, false));
       const auto work = [&](const std::filesystem::path& out, StepResult& result) {
         return step.Run(StepContext(context_, inputs, out, key.Hex()), result);
       };
@@ -205,7 +210,8 @@ class GraphRun {
           options_.on_point(point, info.name);
         }
       };
-      MILL_ASSIGN_OR_RETURN(CacheEntry entry, cache_->Publish(info, parts, work, on_point, report.result));
+      MILL_ASSIGN_OR_RETURN(CacheEntry entry,
+                            cache_->Publish(info, parts, work, on_point, report.result));
       report.status = StepStatus::kRan;
       report.outputs = std::move(entry.outputs);
     }
@@ -214,8 +220,8 @@ class GraphRun {
     return {};
   }
 
-  Result<bool> TakeFromCache(Step& step, const std::map<std::string, Artifact>& inputs, const ContentHash& key,
-                             StepReport& report) {
+  Result<bool> TakeFromCache(Step& step, const std::map<std::string, Artifact>& inputs,
+                             const ContentHash& key, StepReport& report) {
     if (options_.is_forced) {
       report.reason = "forced";
       return false;
@@ -224,8 +230,9 @@ class GraphRun {
     if (!entry) {
       return false;
     }
-    MILL_ASSIGN_OR_RETURN(const bool holds,
-                          step.StillHolds(StepContext(context_, inputs, entry->out, key.Hex()), entry->result));
+    MILL_ASSIGN_OR_RETURN(
+        const bool holds,
+        step.StillHolds(StepContext(context_, inputs, entry->out, key.Hex()), entry->result));
     if (!holds) {
       report.reason = "its effect was undone";
       return false;
@@ -278,7 +285,8 @@ std::string_view StepStatusName(StepStatus status) {
 }
 
 const StepReport* RunReport::Find(std::string_view step) const {
-  const auto found = std::find_if(steps.begin(), steps.end(), [step](const StepReport& r) { return r.name == step; });
+  const auto found = std::find_if(steps.begin(), steps.end(),
+                                  [step](const StepReport& r) { return r.name == step; });
   return found == steps.end() ? nullptr : &*found;
 }
 
@@ -295,15 +303,16 @@ const Artifact* RunReport::FindArtifact(std::string_view name) const {
 
 Result<RunReport> RunGraph(const Context& context, const Graph& graph, const RunOptions& options) {
   if (!store::IsSafeName(graph.name())) {
-    return base::InvalidArgument("\"" + graph.name() +
-                                 "\" is not a name of a pipeline; use letters, digits, '_', '-' and '.'");
+    return base::InvalidArgument(
+        "\"" + graph.name() +
+        "\" is not a name of a pipeline; use letters, digits, '_', '-' and '.'");
   }
   static const base::SystemClock kSystemClock;
   MILL_ASSIGN_OR_RETURN(auto before, graph.Dependencies());
   MILL_ASSIGN_OR_RETURN(std::unique_ptr<Cache> cache, Cache::Open(options.cache_dir));
-  MILL_ASSIGN_OR_RETURN(
-      std::unique_ptr<Journal> journal,
-      Journal::Open(options.journal_dir, graph.name(), context.clock != nullptr ? *context.clock : kSystemClock));
+  MILL_ASSIGN_OR_RETURN(std::unique_ptr<Journal> journal,
+                        Journal::Open(options.journal_dir, graph.name(),
+                                      context.clock != nullptr ? *context.clock : kSystemClock));
   GraphRun run(context, graph, options, std::move(before), std::move(cache), std::move(journal));
   MILL_RETURN_IF_ERROR(run.HashInputs());
   return run.Run();

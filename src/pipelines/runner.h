@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a graph: cached steps are skipped, independent ones run side by side, a killed run continues where it was.
+// Runs a graph: cached steps are skipped, independent ones run side by side, a killed run continues
+// where it was.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +17,8 @@
 
 namespace millrace::pipelines {
 
-/// kSkipped: a step before it failed, or the run was stopped. Texts: "ran", "cached", "failed", "skipped".
+/// kSkipped: a step before it failed, or the run was stopped. Texts: "ran", "cached", "failed",
+/// "skipped".
 enum class StepStatus { kRan, kCached, kFailed, kSkipped };
 std::string_view StepStatusName(StepStatus status);
 
@@ -31,7 +33,8 @@ struct StepReport {
   std::vector<Artifact> outputs;
   /// Where a step failed.
   std::optional<Error> error;
-  /// Why the step was not taken from the cache ("first run", "input labels changed"); empty if it was.
+  /// Why the step was not taken from the cache ("first run", "input labels changed"); empty if it
+  /// was.
   std::string reason;
 };
 
@@ -43,7 +46,8 @@ struct RunReport {
   double seconds = 0;
   std::vector<StepReport> steps;
 
-  /// Of the first failed step in the order of the graph, with the step's name as context; nullopt if all went well.
+  /// Of the first failed step in the order of the graph, with the step's name as context; nullopt
+  /// if all went well.
   std::optional<Error> error;
 
   const StepReport* Find(std::string_view step) const;
@@ -60,7 +64,8 @@ class RunObserver {
 };
 
 struct RunOptions {
-  /// Cache entries, `<cache_dir>/steps/<step>/<key>/out/`, and links `<cache_dir>/latest/<step>` to what the last run used.
+  /// Cache entries, `<cache_dir>/steps/<step>/<key>/out/`, and links `<cache_dir>/latest/<step>` to
+  /// what the last run used.
   std::filesystem::path cache_dir;
   /// One journal file per run.
   std::filesystem::path journal_dir;
@@ -71,17 +76,20 @@ struct RunOptions {
   /// Newest entries kept per step when the run ends; at least 1.
   int kept_entries = 3;
   RunObserver* observer = nullptr;
-  /// Called at named points of the crash-safe publication ("claimed", "ran", "recorded", "published"); for tests that kill.
+  /// Called at named points of the crash-safe publication ("claimed", "ran", "recorded",
+  /// "published"); for tests that kill.
   std::function<void(std::string_view point, const std::string& step)> on_point;
 };
 
 /// Runs every step of the graph whose result is not in the cache yet.
 ///
-/// The cache key of a step is a hash over its name, version and parameters, the seed, and the names and contents of its inputs.
-/// An entry counts only if its outputs still have the recorded content (size and modification time unchanged stand for that).
-/// After a failure no further step starts; what does not depend on it and already runs is finished and kept.
+/// The cache key of a step is a hash over its name, version and parameters, the seed, and the names
+/// and contents of its inputs. An entry counts only if its outputs still have the recorded content
+/// (size and modification time unchanged stand for that). After a failure no further step starts;
+/// what does not depend on it and already runs is finished and kept.
 ///
-/// @return a report even when a step failed (see `RunReport::error`). An error means that no step could be run:
+/// @return a report even when a step failed (see `RunReport::error`). An error means that no step
+/// could be run:
 ///         - kInvalidArgument: the graph is not well-formed.
 ///         - kFailedPrecondition: another process runs a pipeline in this cache; names its pid.
 ///         - kPermissionDenied, kResourceExhausted: the cache or the journal cannot be written.

@@ -12,7 +12,9 @@ const Artifact& StepContext::InputArtifact(std::string_view name) const {
   return found->second;
 }
 
-Result<bool> Step::StillHolds(const StepContext&, const StepResult&) { return true; }
+Result<bool> Step::StillHolds(const StepContext&, const StepResult&) {
+  return true;
+}
 
 namespace {
 
@@ -21,7 +23,9 @@ class FunctionStep final : public Step {
   FunctionStep(StepInfo info, StepFunction run, HoldsFunction still_holds)
       : Step(std::move(info)), run_(std::move(run)), still_holds_(std::move(still_holds)) {}
 
-  Result<void> Run(const StepContext& step, StepResult& result) override { return run_(step, result); }
+  Result<void> Run(const StepContext& step, StepResult& result) override {
+    return run_(step, result);
+  }
   Result<bool> StillHolds(const StepContext& step, const StepResult& cached) override {
     return still_holds_ ? still_holds_(step, cached) : Result<bool>(true);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A step: the unit that a pipeline runs, caches and resumes. Domain modules do not know steps; `app` wraps their calls.
+// A step: the unit that a pipeline runs, caches and resumes. Domain modules do not know steps;
+// `app` wraps their calls.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct Artifact {
   ContentHash hash;
 };
 
-/// What a step promises to write: an artifact by name, as a file or folder relative to the step's output folder.
+/// What a step promises to write: an artifact by name, as a file or folder relative to the step's
+/// output folder.
 struct OutputSpec {
   std::string name;
   std::string file;
@@ -40,10 +42,12 @@ struct StepInfo {
   int version = 1;
   /// Every setting that the result depends on, as canonical text; no paths, times or ids.
   std::string params;
-  /// Names of artifacts: outputs of other steps or inputs of the graph. Their content enters the cache key.
+  /// Names of artifacts: outputs of other steps or inputs of the graph. Their content enters the
+  /// cache key.
   std::vector<std::string> inputs;
   std::vector<OutputSpec> outputs;
-  /// Names of steps that must have succeeded before, though nothing of theirs is read; not part of the cache key.
+  /// Names of steps that must have succeeded before, though nothing of theirs is read; not part of
+  /// the cache key.
   std::vector<std::string> after;
 };
 
@@ -59,8 +63,8 @@ struct StepResult {
 /// What a running step may use.
 class StepContext {
  public:
-  StepContext(const Context& context, std::map<std::string, Artifact> inputs, std::filesystem::path output_dir,
-              std::string idempotency_key)
+  StepContext(const Context& context, std::map<std::string, Artifact> inputs,
+              std::filesystem::path output_dir, std::string idempotency_key)
       : context_(context),
         inputs_(std::move(inputs)),
         output_dir_(std::move(output_dir)),
@@ -68,12 +72,14 @@ class StepContext {
 
   const Context& context() const { return context_; }
   /// The file of a declared input; asking for another name is a broken invariant.
-  const std::filesystem::path& Input(std::string_view name) const { return InputArtifact(name).file; }
+  const std::filesystem::path& Input(std::string_view name) const {
+    return InputArtifact(name).file;
+  }
   const Artifact& InputArtifact(std::string_view name) const;
   /// An empty folder; what the step leaves here is published at once and whole when it succeeds.
   const std::filesystem::path& output_dir() const { return output_dir_; }
-  /// The cache key in hex: the same for every attempt at the same work. Side effects are done under it, so that an attempt after
-  /// a crash finds what the attempt before it did.
+  /// The cache key in hex: the same for every attempt at the same work. Side effects are done under
+  /// it, so that an attempt after a crash finds what the attempt before it did.
   const std::string& idempotency_key() const { return idempotency_key_; }
 
  private:
@@ -96,8 +102,9 @@ class Step {
   /// Does the work. `result` is reported even when it fails, but then nothing is published.
   virtual Result<void> Run(const StepContext& step, StepResult& result) = 0;
 
-  /// Asked before a cache entry is used: false makes the step run again. For steps whose effect lies outside their files (a
-  /// registered version, published values) and may have been undone since. `step.output_dir()` is the published folder.
+  /// Asked before a cache entry is used: false makes the step run again. For steps whose effect
+  /// lies outside their files (a registered version, published values) and may have been undone
+  /// since. `step.output_dir()` is the published folder.
   virtual Result<bool> StillHolds(const StepContext& step, const StepResult& cached);
 
  private:
@@ -105,7 +112,8 @@ class Step {
 };
 
 using StepFunction = std::function<Result<void>(const StepContext& step, StepResult& result)>;
-using HoldsFunction = std::function<Result<bool>(const StepContext& step, const StepResult& cached)>;
+using HoldsFunction =
+    std::function<Result<bool>(const StepContext& step, const StepResult& cached)>;
 
 /// A step made of functions.
 std::unique_ptr<Step> MakeStep(StepInfo info, StepFunction run, HoldsFunction still_holds = {});

@@ -15,7 +15,8 @@ Result<std::filesystem::path> Blobs::PathOf(std::string_view sha256) const {
                          return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
                        });
   if (!is_hash) {
-    return base::InvalidArgument("\"" + std::string(sha256) + "\" is not a SHA-256 of 64 lower-case hex digits");
+    return base::InvalidArgument("\"" + std::string(sha256) +
+                                 "\" is not a SHA-256 of 64 lower-case hex digits");
   }
   return dir_ / std::string(sha256.substr(0, 2)) / std::string(sha256);
 }
@@ -44,7 +45,8 @@ Result<std::string> Blobs::Get(std::string_view sha256) const {
   MILL_ASSIGN_OR_RETURN(const std::filesystem::path path, PathOf(sha256));
   MILL_ASSIGN_OR_RETURN(std::string bytes, base::ReadFile(path));
   if (base::Sha256Hex(bytes) != sha256) {
-    return base::DataLoss("the blob \"" + path.string() + "\" no longer has the content of its name")
+    return base::DataLoss("the blob \"" + path.string() +
+                          "\" no longer has the content of its name")
         .Hint("restore it from a copy");
   }
   return bytes;

@@ -44,7 +44,8 @@ std::string EncodeEntry(const Version& version, std::string_view value) {
 
 Result<Version> DecodeVersion(std::string_view bytes) {
   if (bytes.size() < kHeaderSize || bytes[0] != kEntryFormat) {
-    return base::DataLoss("a stored entry of " + std::to_string(bytes.size()) + " bytes is damaged or of a newer format")
+    return base::DataLoss("a stored entry of " + std::to_string(bytes.size()) +
+                          " bytes is damaged or of a newer format")
         .Hint("publish the values again");
   }
   return Version{ReadInt(bytes.substr(1)), ReadInt(bytes.substr(9)), ReadInt(bytes.substr(17))};
@@ -95,7 +96,8 @@ class MemoryKeyValue final : public KeyValue {
     return {};
   }
 
-  Result<std::vector<std::optional<Entry>>> GetMany(std::span<const std::string> keys) const override {
+  Result<std::vector<std::optional<Entry>>> GetMany(
+      std::span<const std::string> keys) const override {
     const base::MutexLock lock(mutex_);
     std::vector<std::optional<Entry>> found;
     found.reserve(keys.size());
@@ -106,14 +108,15 @@ class MemoryKeyValue final : public KeyValue {
     return found;
   }
 
-  Result<void> Scan(std::string_view prefix,
-                    const std::function<bool(std::string_view, const Entry&)>& visit) const override {
+  Result<void> Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view, const Entry&)>& visit) const override {
     // A copy: the visitor may call back into the store.
     std::vector<std::pair<std::string, Entry>> snapshot;
     {
       const base::MutexLock lock(mutex_);
-      for (auto entry = entries_.lower_bound(prefix); entry != entries_.end() && entry->first.starts_with(prefix);
-           ++entry) {
+      for (auto entry = entries_.lower_bound(prefix);
+           entry != entries_.end() && entry->first.starts_with(prefix); ++entry) {
         snapshot.emplace_back(entry->first, entry->second);
       }
     }
@@ -144,6 +147,8 @@ class MemoryKeyValue final : public KeyValue {
 
 }  // namespace
 
-std::unique_ptr<KeyValue> MakeMemoryKeyValue() { return std::make_unique<MemoryKeyValue>(); }
+std::unique_ptr<KeyValue> MakeMemoryKeyValue() {
+  return std::make_unique<MemoryKeyValue>();
+}
 
 }  // namespace millrace::store

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every key-value store must do, as a parameterised GoogleTest suite. A test file of a store says:
+// What every key-value store must do, as a parameterised GoogleTest suite. A test file of a store
+// says:
 //   INSTANTIATE_TEST_SUITE_P(RocksDb, KeyValueConformance, testing::Values(MakeFactory));
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "store/key_value.h"
 
@@ -127,11 +128,12 @@ TEST_P(KeyValueConformance, ScanVisitsAPrefixInOrder) {
 TEST_P(KeyValueConformance, ScanSeesTheMomentOfItsCall) {
   Write({{"a1", {}, ""}, {"a2", {}, ""}});
   int visited = 0;
-  ASSERT_TRUE(kv_->Scan("a", [&](std::string_view, const Entry&) {
-                   ++visited;
-                   Write({{"a3", {}, ""}});
-                   return true;
-                 })
+  ASSERT_TRUE(kv_->Scan("a",
+                        [&](std::string_view, const Entry&) {
+                          ++visited;
+                          Write({{"a3", {}, ""}});
+                          return true;
+                        })
                   .ok());
   EXPECT_EQ(visited, 2);
   EXPECT_EQ(Keys("a").size(), 3U);

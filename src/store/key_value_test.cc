@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conformance suite over both stores, and what only a store on disk can show: reopening, kill -9, damage.
+// The conformance suite over both stores, and what only a store on disk can show: reopening, kill
+// -9, damage.
 #include "store/key_value.h"
-
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "store/internal/entry_codec.h"
 #include "store/key_value_conformance.h"
+
+#if defined(__SANITIZE_THREAD__)
+// The children that are killed fork from a process with RocksDB's background threads and open a
+// database of their own.
+extern "C" const char*
+__tsan_default_options();  // NOLINT(bugprone-reserved-identifier): the runtime looks for it
+extern "C" const char* __tsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "die_after_fork=0";
+}
+#endif
 
 namespace millrace::store {
 namespace {
@@ -23,7 +34,8 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path FreshDir(const std::string& name) {
-  const fs::path dir = fs::path(testing::TempDir()) / ("key_value_" + name + "_" + std::to_string(getpid()));
+  const fs::path dir =
+      fs::path(testing::TempDir()) / ("key_value_" + name + "_" + std::to_string(getpid()));
   fs::remove_all(dir);
   return dir;
 }
@@ -40,7 +52,9 @@ INSTANTIATE_TEST_SUITE_P(Memory, KeyValueConformance, testing::Values(MakeMemory
 
 class RocksDbTest : public testing::Test {
  protected:
-  void SetUp() override { dir_ = FreshDir(testing::UnitTest::GetInstance()->current_test_info()->name()); }
+  void SetUp() override {
+    dir_ = FreshDir(testing::UnitTest::GetInstance()->current_test_info()->name());
+  }
   void TearDown() override { fs::remove_all(dir_); }
 
   std::unique_ptr<KeyValue> Open(bool read_only = false) {
@@ -66,7 +80,8 @@ TEST_F(RocksDbTest, OneWriterAtATime) {
   const std::unique_ptr<KeyValue> kv = Open();
   const Result<std::unique_ptr<KeyValue>> second = OpenRocksDb(dir_, false);
   ASSERT_FALSE(second.ok());
-  EXPECT_EQ(second.error().code(), base::ErrorCode::kFailedPrecondition) << second.error().ToString();
+  EXPECT_EQ(second.error().code(), base::ErrorCode::kFailedPrecondition)
+      << second.error().ToString();
   EXPECT_NE(second.error().message().find(dir_.string()), std::string::npos);
 }
 
@@ -81,7 +96,9 @@ TEST_F(RocksDbTest, ReadersSeeTheStateOfTheirOpening) {
   EXPECT_EQ(reader->DeletePrefix("a").error().code(), base::ErrorCode::kFailedPrecondition);
 }
 
-TEST_F(RocksDbTest, MissingFolderIsAnErrorForReaders) { EXPECT_FALSE(OpenRocksDb(dir_, true).ok()); }
+TEST_F(RocksDbTest, MissingFolderIsAnErrorForReaders) {
+  EXPECT_FALSE(OpenRocksDb(dir_, true).ok());
+}
 
 TEST_F(RocksDbTest, WritersOfOneKeyLeaveTheHighestVersion) {
   const std::unique_ptr<KeyValue> kv = Open();
@@ -102,7 +119,8 @@ TEST_F(RocksDbTest, WritersOfOneKeyLeaveTheHighestVersion) {
   EXPECT_EQ(kv->GetMany(keys)->front()->value, "99");
 }
 
-// The child says over a pipe which batch was acknowledged; after the kill all of them must be there, each whole.
+// The child says over a pipe which batch was acknowledged; after the kill all of them must be
+// there, each whole.
 TEST_F(RocksDbTest, AcknowledgedWritesOutliveKill9) {
   constexpr int kBatch = 20;
   for (int round = 0; round < 3; ++round) {
@@ -116,9 +134,12 @@ TEST_F(RocksDbTest, AcknowledgedWritesOutliveKill9) {
       for (std::int64_t batch = 1; kv.ok(); ++batch) {
         std::vector<Put> puts;
         for (int i = 0; i < kBatch; ++i) {
-          puts.push_back({"key" + std::to_string(i), {round * 1'000'000 + batch, 0, 0}, std::to_string(batch)});
+          puts.push_back({"key" + std::to_string(i),
+                          {round * 1'000'000 + batch, 0, 0},
+                          std::to_string(batch)});
         }
-        if (!(*kv)->PutMany(puts).ok() || write(pipe_ends[1], &batch, sizeof(batch)) != sizeof(batch)) {
+        if (!(*kv)->PutMany(puts).ok() ||
+            write(pipe_ends[1], &batch, sizeof(batch)) != sizeof(batch)) {
           break;
         }
       }
@@ -179,14 +200,18 @@ TEST_F(RocksDbTest, FullDiskRefusesTheWriteAndKeepsTheOld) {
 
 TEST(EntryCodec, BytesAreAsDocumented) {
   const std::string bytes = internal::EncodeEntry({1, -1, 256}, "v");
-  EXPECT_EQ(bytes, std::string("\x01\x01\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x01\0\0\0\0\0\0v", 26));
+  EXPECT_EQ(
+      bytes,
+      std::string("\x01\x01\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x01\0\0\0\0\0\0v", 26));
   EXPECT_EQ(*internal::DecodeEntry(bytes), (Entry{{1, -1, 256}, "v"}));
 }
 
 TEST(EntryCodec, DamageIsDataLoss) {
   EXPECT_EQ(internal::DecodeEntry("").error().code(), base::ErrorCode::kDataLoss);
-  EXPECT_EQ(internal::DecodeEntry(std::string(24, '\x01')).error().code(), base::ErrorCode::kDataLoss);
-  EXPECT_EQ(internal::DecodeEntry(std::string(30, '\x02')).error().code(), base::ErrorCode::kDataLoss);
+  EXPECT_EQ(internal::DecodeEntry(std::string(24, '\x01')).error().code(),
+            base::ErrorCode::kDataLoss);
+  EXPECT_EQ(internal::DecodeEntry(std::string(30, '\x02')).error().code(),
+            base::ErrorCode::kDataLoss);
 }
 
 }  // namespace

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// flock(2): the kernel releases it when the holder dies, so there is no stale lock to clean up. The text is only for people
-// and for finding the holder's address.
+// flock(2): the kernel releases it when the holder dies, so there is no stale lock to clean up. The
+// text is only for people and for finding the holder's address.
 #include "store/lock.h"
-
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <nlohmann/json.hpp>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -19,7 +19,8 @@
 namespace millrace::store {
 namespace {
 
-// ReadHolder takes the lock for a moment to see whether it is free, and a holder's text may be half-written: look again.
+// ReadHolder takes the lock for a moment to see whether it is free, and a holder's text may be
+// half-written: look again.
 constexpr int kAttempts = 20;
 constexpr std::chrono::milliseconds kPause{10};
 
@@ -51,7 +52,8 @@ Error HeldBy(const std::filesystem::path& path, const std::optional<LockHolder>&
 
 }  // namespace
 
-Result<FileLock> FileLock::TryAcquire(const std::filesystem::path& path, const std::string& address) {
+Result<FileLock> FileLock::TryAcquire(const std::filesystem::path& path,
+                                      const std::string& address) {
   MILL_RETURN_IF_ERROR(base::MakeDirectories(path.parent_path()));
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
@@ -92,14 +94,16 @@ Result<std::optional<LockHolder>> FileLock::ReadHolder(const std::filesystem::pa
       std::this_thread::sleep_for(kPause);
     }
   }
-  // Held, but the text names nobody: the holder stands between taking the lock and writing its name.
+  // Held, but the text names nobody: the holder stands between taking the lock and writing its
+  // name.
   return std::optional<LockHolder>(holder.value_or(LockHolder{}));
 }
 
 Result<void> FileLock::SetAddress(const std::string& address) {
   const nlohmann::json json = {{"pid", ::getpid()}, {"address", address}};
   const std::string text = base::DumpJson(json) + "\n";
-  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+  if (::ftruncate(fd_, 0) != 0 ||
+      ::pwrite(fd_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     return base::FromErrno(errno, "writing", path_.string());
   }
   return {};
@@ -107,12 +111,15 @@ Result<void> FileLock::SetAddress(const std::string& address) {
 
 FileLock::~FileLock() {
   if (fd_ >= 0) {
-    // Closing releases the lock. The file stays: removing it would let two processes lock two files of one name.
+    // Closing releases the lock. The file stays: removing it would let two processes lock two files
+    // of one name.
     ::close(fd_);
   }
 }
 
-FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+FileLock::FileLock(FileLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {
+}
 
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -120,7 +127,8 @@ FileLock& FileLock::operator=(FileLock&& other) noexcept {
   return *this;
 }
 
-Result<WorkspaceLock> WorkspaceLock::TryAcquire(const Workspace& workspace, const std::string& address) {
+Result<WorkspaceLock> WorkspaceLock::TryAcquire(const Workspace& workspace,
+                                                const std::string& address) {
   Result<FileLock> lock = FileLock::TryAcquire(workspace.LockPath(), address);
   if (!lock.ok()) {
     return std::move(lock).error().With("the workspace \"" + workspace.root().string() + "\"");

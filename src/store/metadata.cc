@@ -18,7 +18,9 @@ Transaction::~Transaction() {
   }
 }
 
-Transaction::Transaction(Transaction&& other) noexcept : metadata_(std::exchange(other.metadata_, nullptr)) {}
+Transaction::Transaction(Transaction&& other) noexcept
+    : metadata_(std::exchange(other.metadata_, nullptr)) {
+}
 
 Result<void> Transaction::Commit() {
   MILL_CHECK(metadata_ != nullptr);
@@ -29,8 +31,9 @@ namespace {
 
 // The versions that are there, by module.
 Result<std::map<std::string, int>> AppliedVersions(Metadata& metadata) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                        metadata.Query("SELECT module, MAX(version) FROM schema_migrations GROUP BY module"));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      metadata.Query("SELECT module, MAX(version) FROM schema_migrations GROUP BY module"));
   std::map<std::string, int> versions;
   for (const Row& row : rows) {
     versions[TextOr(row[0], "")] = static_cast<int>(IntOr(row[1], 0));
@@ -47,8 +50,9 @@ Result<void> Apply(Metadata& metadata, const Migration& migration) {
     return transaction.Commit();
   }
   MILL_RETURN_IF_ERROR(metadata.Execute(migration.sql));
-  MILL_RETURN_IF_ERROR(metadata.Execute("INSERT INTO schema_migrations (module, version) VALUES (?, ?)",
-                                        {migration.module, std::int64_t{migration.version}}));
+  MILL_RETURN_IF_ERROR(
+      metadata.Execute("INSERT INTO schema_migrations (module, version) VALUES (?, ?)",
+                       {migration.module, std::int64_t{migration.version}}));
   return transaction.Commit();
 }
 
@@ -61,18 +65,20 @@ Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
     MILL_CHECK_EQ(migration.version, last + 1);
     last = migration.version;
   }
-  MILL_ASSIGN_OR_RETURN(const std::vector<Row> has_table,
-                        Query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<Row> has_table,
+      Query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"));
   if (has_table.empty()) {
-    MILL_RETURN_IF_ERROR(
-        Execute("CREATE TABLE IF NOT EXISTS schema_migrations "
-                "(module TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (module, version)) STRICT"));
+    MILL_RETURN_IF_ERROR(Execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations "
+        "(module TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (module, version)) STRICT"));
   }
   MILL_ASSIGN_OR_RETURN(const auto versions, AppliedVersions(*this));
   for (const auto& [module, version] : newest) {
     const auto found = versions.find(module);
     if (found != versions.end() && found->second > version) {
-      return base::FailedPrecondition("the tables of \"" + module + "\" have version " + std::to_string(found->second) +
+      return base::FailedPrecondition("the tables of \"" + module + "\" have version " +
+                                      std::to_string(found->second) +
                                       ", this program knows up to " + std::to_string(version))
           .Hint("use the newer millrace that wrote them");
     }
@@ -82,7 +88,8 @@ Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
     if (found == versions.end() || found->second < migration.version) {
       Result<void> applied = Apply(*this, migration);
       if (!applied.ok()) {
-        return std::move(applied).error().With("bringing the tables of \"" + migration.module + "\" to version " +
+        return std::move(applied).error().With("bringing the tables of \"" + migration.module +
+                                               "\" to version " +
                                                std::to_string(migration.version));
       }
     }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// RocksDB as the embedded key-value store, tuned for little memory: values are small and written in bursts, reads come by key.
+// RocksDB as the embedded key-value store, tuned for little memory: values are small and written in
+// bursts, reads come by key.
+#include <cstddef>
+#include <map>
+#include <utility>
+
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
-
-#include <cstddef>
-#include <map>
-#include <utility>
 
 #include "base/file.h"
 #include "base/mutex.h"
@@ -19,14 +20,20 @@
 namespace millrace::store {
 namespace {
 
-rocksdb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view FromSlice(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+rocksdb::Slice ToSlice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+std::string_view FromSlice(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
 
-Error FromStatus(const rocksdb::Status& status, std::string_view doing, const std::filesystem::path& dir) {
+Error FromStatus(const rocksdb::Status& status, std::string_view doing,
+                 const std::filesystem::path& dir) {
   const std::string message =
       std::string(doing) + " the key-value store \"" + dir.string() + "\": " + status.ToString();
   if (status.IsNoSpace()) {
-    return base::ResourceExhausted(message).Hint("free disk space, then run the same command again");
+    return base::ResourceExhausted(message).Hint(
+        "free disk space, then run the same command again");
   }
   if (status.IsCorruption()) {
     return base::DataLoss(message).Hint("remove the folder and publish the values again");
@@ -34,10 +41,14 @@ Error FromStatus(const rocksdb::Status& status, std::string_view doing, const st
   if (message.find("Permission denied") != std::string::npos ||
       message.find("Read-only file system") != std::string::npos) {
     return Error(base::ErrorCode::kPermissionDenied, message)
-        .Hint("give this user the right to write the workspace, or choose another with --workspace DIR");
+        .Hint(
+            "give this user the right to write the workspace, or choose another with --workspace "
+            "DIR");
   }
-  if (message.find("While lock file") != std::string::npos || message.find("lock hold by") != std::string::npos) {
-    return base::FailedPrecondition(message).Hint("another process has it open for writing; hand it the values or stop it");
+  if (message.find("While lock file") != std::string::npos ||
+      message.find("lock hold by") != std::string::npos) {
+    return base::FailedPrecondition(message).Hint(
+        "another process has it open for writing; hand it the values or stop it");
   }
   return base::Unavailable(message);
 }
@@ -76,8 +87,8 @@ class RocksDb final : public KeyValue {
         best = &put;
       }
     }
-    // Reading the stored versions and writing over them must not be cut by another writer; the process lock of RocksDB keeps
-    // other processes out.
+    // Reading the stored versions and writing over them must not be cut by another writer; the
+    // process lock of RocksDB keeps other processes out.
     const base::MutexLock lock(write_mutex_);
     rocksdb::WriteBatch batch;
     for (const auto& [key, put] : newest) {
@@ -98,7 +109,8 @@ class RocksDb final : public KeyValue {
     return Write(batch);
   }
 
-  Result<std::vector<std::optional<Entry>>> GetMany(std::span<const std::string> keys) const override {
+  Result<std::vector<std::optional<Entry>>> GetMany(
+      std::span<const std::string> keys) const override {
     std::vector<std::optional<Entry>> found(keys.size());
     std::vector<rocksdb::Slice> slices;
     slices.reserve(keys.size());
@@ -107,8 +119,8 @@ class RocksDb final : public KeyValue {
     }
     std::vector<rocksdb::PinnableSlice> values(keys.size());
     std::vector<rocksdb::Status> statuses(keys.size());
-    db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), slices.size(), slices.data(), values.data(),
-                  statuses.data());
+    db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), slices.size(), slices.data(),
+                  values.data(), statuses.data());
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (statuses[i].ok()) {
         MILL_ASSIGN_OR_RETURN(found[i], internal::DecodeEntry(FromSlice(values[i])));
@@ -119,10 +131,12 @@ class RocksDb final : public KeyValue {
     return found;
   }
 
-  Result<void> Scan(std::string_view prefix,
-                    const std::function<bool(std::string_view, const Entry&)>& visit) const override {
+  Result<void> Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view, const Entry&)>& visit) const override {
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
-    for (at->Seek(ToSlice(prefix)); at->Valid() && at->key().starts_with(ToSlice(prefix)); at->Next()) {
+    for (at->Seek(ToSlice(prefix)); at->Valid() && at->key().starts_with(ToSlice(prefix));
+         at->Next()) {
       MILL_ASSIGN_OR_RETURN(const Entry entry, internal::DecodeEntry(FromSlice(at->value())));
       if (!visit(FromSlice(at->key()), entry)) {
         return {};
@@ -156,7 +170,8 @@ class RocksDb final : public KeyValue {
  private:
   Result<void> CheckWritable() const {
     if (is_read_only_) {
-      return base::FailedPrecondition("the key-value store \"" + dir_.string() + "\" is open for reading only");
+      return base::FailedPrecondition("the key-value store \"" + dir_.string() +
+                                      "\" is open for reading only");
     }
     return {};
   }
@@ -192,15 +207,17 @@ Result<std::unique_ptr<KeyValue>> OpenRocksDb(const std::filesystem::path& dir, 
   }
   try {
     const rocksdb::Options options = MakeOptions();
-    const rocksdb::Status status = read_only ? rocksdb::DB::OpenForReadOnly(options, dir.string(), &db)
-                                             : rocksdb::DB::Open(options, dir.string(), &db);
+    const rocksdb::Status status = read_only
+                                       ? rocksdb::DB::OpenForReadOnly(options, dir.string(), &db)
+                                       : rocksdb::DB::Open(options, dir.string(), &db);
     if (!status.ok()) {
       return FromStatus(status, "opening", dir);
     }
   } catch (const std::exception& error) {
     return base::Internal("opening the key-value store \"" + dir.string() + "\": " + error.what());
   }
-  return std::unique_ptr<KeyValue>(std::make_unique<RocksDb>(std::unique_ptr<rocksdb::DB>(db), dir, read_only));
+  return std::unique_ptr<KeyValue>(
+      std::make_unique<RocksDb>(std::unique_ptr<rocksdb::DB>(db), dir, read_only));
 }
 
 }  // namespace millrace::store

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SQLite as the metadata database: one connection, serialised by a lock that a transaction keeps.
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <list>
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include <sqlite3.h>
 
 #include "base/file.h"
 #include "store/metadata.h"
@@ -34,7 +34,8 @@ class Sqlite final : public Metadata {
     return {};
   }
 
-  Result<std::int64_t> ExecuteCounted(std::string_view sql, std::span<const Value> params) override {
+  Result<std::int64_t> ExecuteCounted(std::string_view sql,
+                                      std::span<const Value> params) override {
     const std::lock_guard lock(mutex_);
     const std::int64_t before = sqlite3_total_changes64(db_);
     if (params.empty()) {
@@ -67,8 +68,10 @@ class Sqlite final : public Metadata {
   // The lock taken in Begin is kept until Commit or Rollback; both run in the same thread.
   Result<void> Begin() override {
     mutex_.lock();
-    // IMMEDIATE takes the write lock now: a read that later wants to write could not wait for its turn.
-    const std::string sql = depth_ == 0 ? "BEGIN IMMEDIATE" : "SAVEPOINT nested_" + std::to_string(depth_);
+    // IMMEDIATE takes the write lock now: a read that later wants to write could not wait for its
+    // turn.
+    const std::string sql =
+        depth_ == 0 ? "BEGIN IMMEDIATE" : "SAVEPOINT nested_" + std::to_string(depth_);
     Result<void> begun = RunScript(sql);
     if (!begun.ok()) {
       mutex_.unlock();
@@ -109,13 +112,15 @@ class Sqlite final : public Metadata {
     }
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
-    if (sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, &tail) != SQLITE_OK) {
+    if (sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, &tail) !=
+        SQLITE_OK) {
       return Failed(sql);
     }
     const std::string_view rest = sql.substr(static_cast<std::size_t>(tail - sql.data()));
     if (statement == nullptr || rest.find_first_not_of(" \t\r\n;") != std::string_view::npos) {
       sqlite3_finalize(statement);
-      return base::Internal("SQL with parameters or rows must be one statement: " + std::string(sql));
+      return base::Internal("SQL with parameters or rows must be one statement: " +
+                            std::string(sql));
     }
     if (statements_.size() >= kMostStatements) {
       for (const auto& [text, old] : statements_) {
@@ -135,7 +140,8 @@ class Sqlite final : public Metadata {
       return sqlite3_bind_double(statement, index, *real);
     }
     if (const auto* text = std::get_if<std::string>(&value)) {
-      return sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+      return sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_TRANSIENT,
+                                 SQLITE_UTF8);
     }
     return sqlite3_bind_null(statement, index);
   }
@@ -159,8 +165,9 @@ class Sqlite final : public Metadata {
   Result<std::vector<Row>> Run(std::string_view sql, std::span<const Value> params) {
     MILL_ASSIGN_OR_RETURN(sqlite3_stmt * statement, StatementOf(sql));
     if (sqlite3_bind_parameter_count(statement) != static_cast<int>(params.size())) {
-      return base::InvalidArgument("SQL with " + std::to_string(sqlite3_bind_parameter_count(statement)) +
-                                   " parameters got " + std::to_string(params.size()) + ": " + std::string(sql));
+      return base::InvalidArgument(
+          "SQL with " + std::to_string(sqlite3_bind_parameter_count(statement)) +
+          " parameters got " + std::to_string(params.size()) + ": " + std::string(sql));
     }
     for (std::size_t i = 0; i < params.size(); ++i) {
       if (Bind(statement, static_cast<int>(i) + 1, params[i]) != SQLITE_OK) {
@@ -208,18 +215,23 @@ Error ErrorOf(sqlite3* db, const std::filesystem::path& path) {
       }
       return base::FailedPrecondition(message);
     case SQLITE_FULL:
-      return base::ResourceExhausted(message).Hint("free disk space, then run the same command again");
+      return base::ResourceExhausted(message).Hint(
+          "free disk space, then run the same command again");
     case SQLITE_IOERR:
       if (sqlite3_system_errno(db) == ENOSPC || sqlite3_system_errno(db) == EDQUOT) {
-        return base::ResourceExhausted(message).Hint("free disk space, then run the same command again");
+        return base::ResourceExhausted(message).Hint(
+            "free disk space, then run the same command again");
       }
-      return base::Unavailable(message).Hint("check free space, limits and health of the disk, then try again");
+      return base::Unavailable(message).Hint(
+          "check free space, limits and health of the disk, then try again");
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_CANTOPEN:
       return Error(base::ErrorCode::kPermissionDenied, message)
-          .Hint("give this user the right to write the workspace, or choose another with --workspace DIR");
+          .Hint(
+              "give this user the right to write the workspace, or choose another with --workspace "
+              "DIR");
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return base::Unavailable(message).Hint("another process is writing; try again");
@@ -241,11 +253,13 @@ Error Sqlite::Failed(std::string_view sql) const {
 
 }  // namespace
 
-Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path, const SqliteOptions& options) {
+Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path,
+                                             const SqliteOptions& options) {
   MILL_RETURN_IF_ERROR(base::MakeDirectories(path.has_parent_path() ? path.parent_path() : "."));
   sqlite3* db = nullptr;
   // Our own lock serialises, so SQLite's mutexes are not needed.
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (sqlite3_open_v2(path.c_str(), &db, flags, nullptr) != SQLITE_OK) {
     Error error = db != nullptr ? ErrorOf(db, path) : base::ResourceExhausted("out of memory");
     sqlite3_close(db);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of the metadata database, blobs, the workspace and its lock.
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -28,8 +28,8 @@ class StoreTest : public testing::Test {
  protected:
   void SetUp() override {
     dir_ = fs::path(testing::TempDir()) /
-           ("store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + "_" +
-            std::to_string(getpid()));
+           ("store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) +
+            "_" + std::to_string(getpid()));
     fs::remove_all(dir_);
     fs::create_directories(dir_);
     // For the children that give up the rights of root.
@@ -38,7 +38,8 @@ class StoreTest : public testing::Test {
   void TearDown() override { fs::remove_all(dir_); }
 
   std::unique_ptr<Metadata> OpenDb() {
-    Result<std::unique_ptr<Metadata>> db = OpenSqlite(dir_ / "metadata.db", {.busy_timeout_ms = 5000});
+    Result<std::unique_ptr<Metadata>> db =
+        OpenSqlite(dir_ / "metadata.db", {.busy_timeout_ms = 5000});
     EXPECT_TRUE(db.ok()) << db.error().ToString();
     return *std::move(db);
   }
@@ -66,8 +67,11 @@ TEST_F(StoreTest, ValuesOfEveryTypeComeBack) {
   const auto db = OpenDb();
   ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER, b REAL, c TEXT, d TEXT)").ok());
   const std::string text("x\0y", 3);
-  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (?, ?, ?, ?)", {std::int64_t{-7}, 0.1, text, std::monostate()}).ok());
-  const std::vector<Row> rows = *db->Query("SELECT a, b, c, d FROM t WHERE a = ?", {std::int64_t{-7}});
+  ASSERT_TRUE(db->Execute("INSERT INTO t VALUES (?, ?, ?, ?)",
+                          {std::int64_t{-7}, 0.1, text, std::monostate()})
+                  .ok());
+  const std::vector<Row> rows =
+      *db->Query("SELECT a, b, c, d FROM t WHERE a = ?", {std::int64_t{-7}});
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(IntOr(rows[0][0], 0), -7);
   EXPECT_EQ(DoubleOr(rows[0][1], 0), 0.1);
@@ -80,11 +84,17 @@ TEST_F(StoreTest, ValuesOfEveryTypeComeBack) {
 
 TEST_F(StoreTest, SqlErrorsHaveTheirCodes) {
   const auto db = OpenDb();
-  ASSERT_TRUE(db->Execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE, c TEXT NOT NULL DEFAULT '')").ok());
+  ASSERT_TRUE(
+      db->Execute(
+            "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE, c TEXT NOT NULL DEFAULT '')")
+          .ok());
   ASSERT_TRUE(db->Execute("INSERT INTO t (a, b) VALUES (1, 'x')").ok());
-  EXPECT_EQ(db->Execute("INSERT INTO t (a, b) VALUES (1, 'y')").error().code(), ErrorCode::kAlreadyExists);
-  EXPECT_EQ(db->Execute("INSERT INTO t (a, b) VALUES (2, ?)", {std::string("x")}).error().code(), ErrorCode::kAlreadyExists);
-  EXPECT_EQ(db->Execute("INSERT INTO t (a, c) VALUES (3, NULL)").error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(db->Execute("INSERT INTO t (a, b) VALUES (1, 'y')").error().code(),
+            ErrorCode::kAlreadyExists);
+  EXPECT_EQ(db->Execute("INSERT INTO t (a, b) VALUES (2, ?)", {std::string("x")}).error().code(),
+            ErrorCode::kAlreadyExists);
+  EXPECT_EQ(db->Execute("INSERT INTO t (a, c) VALUES (3, NULL)").error().code(),
+            ErrorCode::kFailedPrecondition);
   EXPECT_EQ(db->Execute("SELEC").error().code(), ErrorCode::kInternal);
   EXPECT_EQ(db->Query("SELECT ?").error().code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(db->Query("SELECT 1; SELECT 2").error().code(), ErrorCode::kInternal);
@@ -172,9 +182,10 @@ TEST_F(StoreTest, ProcessesWaitForEachOther) {
 
 TEST_F(StoreTest, MigrationsRunOnceAndInOrder) {
   const std::vector<Migration> first = {{"m", 1, "CREATE TABLE t (a INTEGER)"}};
-  const std::vector<Migration> both = {{"m", 1, "CREATE TABLE t (a INTEGER)"},
-                                       {"m", 2, "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO t VALUES (1, 'x')"},
-                                       {"other", 1, "CREATE TABLE u (a INTEGER)"}};
+  const std::vector<Migration> both = {
+      {"m", 1, "CREATE TABLE t (a INTEGER)"},
+      {"m", 2, "ALTER TABLE t ADD COLUMN b TEXT; INSERT INTO t VALUES (1, 'x')"},
+      {"other", 1, "CREATE TABLE u (a INTEGER)"}};
   const auto db = OpenDb();
   ASSERT_TRUE(db->Migrate(first).ok());
   ASSERT_TRUE(db->Migrate(both).ok());
@@ -189,7 +200,8 @@ TEST_F(StoreTest, MigrationsRunOnceAndInOrder) {
 
 TEST_F(StoreTest, BrokenMigrationChangesNothing) {
   const auto db = OpenDb();
-  const std::vector<Migration> broken = {{"m", 1, "CREATE TABLE t (a INTEGER); INSERT INTO missing VALUES (1)"}};
+  const std::vector<Migration> broken = {
+      {"m", 1, "CREATE TABLE t (a INTEGER); INSERT INTO missing VALUES (1)"}};
   EXPECT_FALSE(db->Migrate(broken).ok());
   EXPECT_TRUE(db->Query("SELECT 1 FROM sqlite_master WHERE name = 't'")->empty());
 }
@@ -203,7 +215,8 @@ TEST_F(StoreTest, CommittedRowsOutliveKill9) {
   if (child == 0) {
     Result<std::unique_ptr<Metadata>> db = OpenSqlite(dir_ / "metadata.db");
     for (std::int64_t i = 1; db.ok(); ++i) {
-      if (!(*db)->Execute("INSERT INTO t VALUES (?)", {i}).ok() || write(pipe_ends[1], &i, sizeof(i)) != sizeof(i)) {
+      if (!(*db)->Execute("INSERT INTO t VALUES (?)", {i}).ok() ||
+          write(pipe_ends[1], &i, sizeof(i)) != sizeof(i)) {
         break;
       }
     }
@@ -239,7 +252,8 @@ TEST_F(StoreTest, FullDatabaseRollsTheTransactionBackAndSaysSo) {
   {
     Result<Transaction> transaction = Transaction::Begin(*db);
     ASSERT_TRUE(db->Execute("INSERT INTO t VALUES ('small')").ok());
-    const Result<void> result = db->Execute("INSERT INTO t VALUES (?)", {std::string(1 << 20, 'x')});
+    const Result<void> result =
+        db->Execute("INSERT INTO t VALUES (?)", {std::string(1 << 20, 'x')});
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.error().code(), ErrorCode::kResourceExhausted);
     EXPECT_NE(result.error().hint().find("free disk space"), std::string::npos);
@@ -256,7 +270,8 @@ TEST_F(StoreTest, WriteThatTheSystemRefusesLeavesTheDatabaseWhole) {
         Result<std::unique_ptr<Metadata>> db = OpenSqlite(dir_ / "metadata.db");
         const rlimit limit{65536, 65536};
         setrlimit(RLIMIT_FSIZE, &limit);
-        const Result<void> result = (*db)->Execute("INSERT INTO t VALUES (?)", {std::string(1 << 20, 'x')});
+        const Result<void> result =
+            (*db)->Execute("INSERT INTO t VALUES (?)", {std::string(1 << 20, 'x')});
         return !result.ok() && result.error().message().find("metadata.db") != std::string::npos;
       },
       false));
@@ -268,7 +283,8 @@ TEST_F(StoreTest, WriteThatTheSystemRefusesLeavesTheDatabaseWhole) {
 TEST_F(StoreTest, ReadOnlyFolderIsNamed) {
   const fs::path closed = dir_ / "closed";
   fs::create_directories(closed);
-  fs::permissions(closed, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read | fs::perms::others_exec);
+  fs::permissions(closed, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read |
+                              fs::perms::others_exec);
   EXPECT_TRUE(InChild(
       [&] {
         const auto db = OpenSqlite(closed / "metadata.db");
@@ -306,10 +322,13 @@ TEST_F(StoreTest, WorkspaceHasTheDocumentedLayout) {
   EXPECT_EQ(workspace.layout_version(), 1);
   EXPECT_EQ(*base::ReadFile(dir_ / "w" / "workspace.json"),
             "{\n  \"format\": \"millrace-workspace\",\n  \"layout_version\": 1\n}\n");
-  EXPECT_EQ(workspace.ArtifactDir("0", "abc"), dir_ / "w" / "artifacts" / "0" / "abc" / "artifacts");
-  EXPECT_EQ(workspace.ModelDir("1", "m-1"), dir_ / "w" / "artifacts" / "1" / "models" / "m-1" / "artifacts");
+  EXPECT_EQ(workspace.ArtifactDir("0", "abc"),
+            dir_ / "w" / "artifacts" / "0" / "abc" / "artifacts");
+  EXPECT_EQ(workspace.ModelDir("1", "m-1"),
+            dir_ / "w" / "artifacts" / "1" / "models" / "m-1" / "artifacts");
   EXPECT_EQ(workspace.OfflineDir("t"), dir_ / "w" / "offline" / "t");
-  for (const char* name : {"blobs", "artifacts", "offline", "online", "journal", "capture", "cache"}) {
+  for (const char* name :
+       {"blobs", "artifacts", "offline", "online", "journal", "capture", "cache"}) {
     EXPECT_TRUE(fs::is_directory(dir_ / "w" / name)) << name;
   }
   EXPECT_TRUE(workspace.CheckWritable().ok());
@@ -320,7 +339,9 @@ TEST_F(StoreTest, WorkspaceErrorsSayWhatToDo) {
   const auto missing = Workspace::Open(dir_ / "none", false);
   EXPECT_EQ(missing.error().code(), ErrorCode::kNotFound);
   EXPECT_NE(missing.error().hint().find("--workspace"), std::string::npos);
-  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "new" / "workspace.json", R"({"format":"millrace-workspace","layout_version":2})").ok());
+  ASSERT_TRUE(base::WriteFileAtomic(dir_ / "new" / "workspace.json",
+                                    R"({"format":"millrace-workspace","layout_version":2})")
+                  .ok());
   EXPECT_EQ(Workspace::Open(dir_ / "new", true).error().code(), ErrorCode::kFailedPrecondition);
   ASSERT_TRUE(base::WriteFileAtomic(dir_ / "bad" / "workspace.json", "{}").ok());
   EXPECT_EQ(Workspace::Open(dir_ / "bad", true).error().code(), ErrorCode::kDataLoss);
@@ -353,7 +374,8 @@ TEST_F(StoreTest, LockNamesItsHolder) {
     const Result<WorkspaceLock> second = WorkspaceLock::TryAcquire(workspace, "");
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
-    EXPECT_NE(second.error().message().find("process " + std::to_string(getpid()) + " at http://127.0.0.1:5000"),
+    EXPECT_NE(second.error().message().find("process " + std::to_string(getpid()) +
+                                            " at http://127.0.0.1:5000"),
               std::string::npos)
         << second.error().ToString();
   }

@@ -11,11 +11,12 @@
 
 namespace millrace::base::internal {
 
-/// "2026-01-02T03:04:05.678901Z INFO module event key=value"; values with blanks, quotes or control characters are quoted.
-std::string TextLine(Timestamp time, LogLevel level, std::string_view module, std::string_view event,
-                     std::initializer_list<LogField> fields);
+/// "2026-01-02T03:04:05.678901Z INFO module event key=value"; values with blanks, quotes or control
+/// characters are quoted.
+std::string TextLine(Timestamp time, LogLevel level, std::string_view module,
+                     std::string_view event, std::initializer_list<LogField> fields);
 /// The same as one JSON object.
-std::string JsonLine(Timestamp time, LogLevel level, std::string_view module, std::string_view event,
-                     std::initializer_list<LogField> fields);
+std::string JsonLine(Timestamp time, LogLevel level, std::string_view module,
+                     std::string_view event, std::initializer_list<LogField> fields);
 
 }  // namespace millrace::base::internal

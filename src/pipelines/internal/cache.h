@@ -40,13 +40,15 @@ struct CacheEntry {
   std::filesystem::path out;
 };
 
-/// The entries of one cache folder; one process works in it at a time. Thread-safe: two threads never work on one step.
+/// The entries of one cache folder; one process works in it at a time. Thread-safe: two threads
+/// never work on one step.
 class Cache {
  public:
   /// Takes the cache's lock and removes what killed runs left.
   static Result<std::unique_ptr<Cache>> Open(const std::filesystem::path& dir);
 
-  /// Content hash of a file or folder from outside; read again only if size, times or inode changed.
+  /// Content hash of a file or folder from outside; read again only if size, times or inode
+  /// changed.
   Result<ContentHash> HashInput(const std::filesystem::path& path);
 
   /// The entry, if it is there and its outputs have the recorded content.
@@ -55,10 +57,12 @@ class Cache {
   std::optional<KeyParts> LatestParts(const std::string& step) const;
 
   /// Calls `work` with an empty folder, then publishes that folder as the entry, atomically.
-  ///   - kInternal if a declared output is missing afterwards; otherwise the error of `work` or of the disk.
-  Result<CacheEntry> Publish(const StepInfo& info, const KeyParts& parts,
-                             const std::function<Result<void>(const std::filesystem::path& out, StepResult& result)>& work,
-                             const std::function<void(std::string_view point)>& on_point, StepResult& result);
+  ///   - kInternal if a declared output is missing afterwards; otherwise the error of `work` or of
+  ///   the disk.
+  Result<CacheEntry> Publish(
+      const StepInfo& info, const KeyParts& parts,
+      const std::function<Result<void>(const std::filesystem::path& out, StepResult& result)>& work,
+      const std::function<void(std::string_view point)>& on_point, StepResult& result);
 
   /// Points `latest/<step>` to the entry.
   Result<void> MarkLatest(const std::string& step, const ContentHash& key);
@@ -73,7 +77,8 @@ class Cache {
     ContentHash hash;
   };
 
-  Cache(std::filesystem::path dir, store::FileLock lock) : dir_(std::move(dir)), lock_(std::move(lock)) {}
+  Cache(std::filesystem::path dir, store::FileLock lock)
+      : dir_(std::move(dir)), lock_(std::move(lock)) {}
   std::filesystem::path EntryDir(const std::string& step, const ContentHash& key) const;
   void LoadHashes();
 

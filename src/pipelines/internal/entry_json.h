@@ -14,7 +14,8 @@ namespace millrace::pipelines::internal {
 /// Reaches disk; a reader meets no other, because entries of another format are made again.
 inline constexpr int kEntryFormat = 1;
 
-/// An output as recorded: path relative to the entry's `out`, content, and the stamp that stands for it.
+/// An output as recorded: path relative to the entry's `out`, content, and the stamp that stands
+/// for it.
 struct RecordedOutput {
   std::string name;
   std::string file;

@@ -15,11 +15,14 @@
 
 namespace millrace::pipelines::internal {
 
-/// One run's file `<pipeline>-<time>-<run id>.jsonl`. Thread-safe. Format: docs/formats/pipeline_cache.md.
+/// One run's file `<pipeline>-<time>-<run id>.jsonl`. Thread-safe. Format:
+/// docs/formats/pipeline_cache.md.
 class Journal {
  public:
-  /// Continues the newest journal of the pipeline if it has no end, otherwise begins one. Keeps the newest 50 of the pipeline.
-  static Result<std::unique_ptr<Journal>> Open(const std::filesystem::path& dir, const std::string& pipeline,
+  /// Continues the newest journal of the pipeline if it has no end, otherwise begins one. Keeps the
+  /// newest 50 of the pipeline.
+  static Result<std::unique_ptr<Journal>> Open(const std::filesystem::path& dir,
+                                               const std::string& pipeline,
                                                const base::Clock& clock);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -35,7 +38,10 @@ class Journal {
 
  private:
   Journal(std::filesystem::path path, std::string run_id, bool is_resumed, const base::Clock& clock)
-      : path_(std::move(path)), run_id_(std::move(run_id)), is_resumed_(is_resumed), clock_(clock) {}
+      : path_(std::move(path)),
+        run_id_(std::move(run_id)),
+        is_resumed_(is_resumed),
+        clock_(clock) {}
 
   const std::filesystem::path path_;
   const std::string run_id_;
