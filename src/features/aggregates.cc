@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Merging, saving and loading of aggregate states. Saved bytes: one letter for the kind, then the members, little-endian.
+// Merging, saving and loading of aggregate states. Saved bytes: one letter for the kind, then the
+// members, little-endian.
 #include "features/aggregates.h"
 
 #include <algorithm>
@@ -24,7 +25,8 @@ constexpr char kLastTag = 'e';
 constexpr char kDistinctTag = 'd';
 
 Error Damaged(std::string_view kind) {
-  return base::DataLoss("the saved " + std::string(kind) + " state is damaged: its bytes end early or start with another letter");
+  return base::DataLoss("the saved " + std::string(kind) +
+                        " state is damaged: its bytes end early or start with another letter");
 }
 
 template <typename... Members>
@@ -34,7 +36,8 @@ void SaveMembers(std::string& out, char tag, Members... members) {
 }
 
 template <typename... Members>
-Result<void> LoadMembers(std::string_view& bytes, char tag, std::string_view kind, Members&... members) {
+Result<void> LoadMembers(std::string_view& bytes, char tag, std::string_view kind,
+                         Members&... members) {
   char seen = 0;
   if (!TakeBytes(bytes, seen) || seen != tag || !(TakeBytes(bytes, members) && ...)) {
     return Damaged(kind);
@@ -44,14 +47,18 @@ Result<void> LoadMembers(std::string_view& bytes, char tag, std::string_view kin
 
 }  // namespace
 
-void CountState::Save(std::string& out) const { SaveMembers(out, kCountTag, n); }
+void CountState::Save(std::string& out) const {
+  SaveMembers(out, kCountTag, n);
+}
 Result<CountState> CountState::Load(std::string_view& bytes) {
   CountState state;
   MILL_RETURN_IF_ERROR(LoadMembers(bytes, kCountTag, "count", state.n));
   return state;
 }
 
-void SumState::Save(std::string& out) const { SaveMembers(out, kSumTag, sum, error, n); }
+void SumState::Save(std::string& out) const {
+  SaveMembers(out, kSumTag, sum, error, n);
+}
 Result<SumState> SumState::Load(std::string_view& bytes) {
   SumState state;
   MILL_RETURN_IF_ERROR(LoadMembers(bytes, kSumTag, "sum", state.sum, state.error, state.n));
@@ -64,14 +71,18 @@ void MomentState::Merge(const MomentState& later) {
   }
   const double total = static_cast<double>(n + later.n);
   const double delta = later.mean - mean;
-  squares += later.squares + delta * delta * static_cast<double>(n) * static_cast<double>(later.n) / total;
+  squares +=
+      later.squares + delta * delta * static_cast<double>(n) * static_cast<double>(later.n) / total;
   mean += delta * static_cast<double>(later.n) / total;
   n += later.n;
 }
-void MomentState::Save(std::string& out) const { SaveMembers(out, kMomentTag, n, mean, squares); }
+void MomentState::Save(std::string& out) const {
+  SaveMembers(out, kMomentTag, n, mean, squares);
+}
 Result<MomentState> MomentState::Load(std::string_view& bytes) {
   MomentState state;
-  MILL_RETURN_IF_ERROR(LoadMembers(bytes, kMomentTag, "stddev", state.n, state.mean, state.squares));
+  MILL_RETURN_IF_ERROR(
+      LoadMembers(bytes, kMomentTag, "stddev", state.n, state.mean, state.squares));
   return state;
 }
 
@@ -82,7 +93,8 @@ void ExtremeState<kIsMax>::Save(std::string& out) const {
 template <bool kIsMax>
 Result<ExtremeState<kIsMax>> ExtremeState<kIsMax>::Load(std::string_view& bytes) {
   ExtremeState state;
-  MILL_RETURN_IF_ERROR(LoadMembers(bytes, kIsMax ? kMaxTag : kMinTag, kIsMax ? "max" : "min", state.value));
+  MILL_RETURN_IF_ERROR(
+      LoadMembers(bytes, kIsMax ? kMaxTag : kMinTag, kIsMax ? "max" : "min", state.value));
   return state;
 }
 template struct ExtremeState<false>;
@@ -95,7 +107,8 @@ void EndState<kIsLast>::Save(std::string& out) const {
 template <bool kIsLast>
 Result<EndState<kIsLast>> EndState<kIsLast>::Load(std::string_view& bytes) {
   EndState state;
-  MILL_RETURN_IF_ERROR(LoadMembers(bytes, kIsLast ? kLastTag : kFirstTag, kIsLast ? "last" : "first", state.value));
+  MILL_RETURN_IF_ERROR(
+      LoadMembers(bytes, kIsLast ? kLastTag : kFirstTag, kIsLast ? "last" : "first", state.value));
   return state;
 }
 template struct EndState<false>;
@@ -110,7 +123,8 @@ void DistinctState::Add(std::int64_t code) {
 void DistinctState::Merge(const DistinctState& later) {
   std::vector<std::int64_t> both;
   both.reserve(codes.size() + later.codes.size());
-  std::set_union(codes.begin(), codes.end(), later.codes.begin(), later.codes.end(), std::back_inserter(both));
+  std::set_union(codes.begin(), codes.end(), later.codes.begin(), later.codes.end(),
+                 std::back_inserter(both));
   codes = std::move(both);
 }
 void DistinctState::Save(std::string& out) const {

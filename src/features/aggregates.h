@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The states behind every aggregate: small values with Add, Merge, Finish, Save and Load, the one implementation that history,
-// stream and request evaluation share.
+// The states behind every aggregate: small values with Add, Merge, Finish, Save and Load, the one
+// implementation that history, stream and request evaluation share.
 #pragma once
 
 #include <cmath>
@@ -27,8 +27,9 @@ struct CountState {
   static Result<CountState> Load(std::string_view& bytes);
 };
 
-/// Sum and mean with the rounding errors of the sum carried beside it, so that Finish is as good as one rounding of the exact
-/// sum unless it cancels by more than 2^50. Source: Knuth, TAOCP 2, 4.2.2 (TwoSum); Neumaier 1974.
+/// Sum and mean with the rounding errors of the sum carried beside it, so that Finish is as good as
+/// one rounding of the exact sum unless it cancels by more than 2^50. Source: Knuth, TAOCP 2, 4.2.2
+/// (TwoSum); Neumaier 1974.
 struct SumState {
   double sum = 0;
   double error = 0;
@@ -110,7 +111,8 @@ struct ExtremeState {
 using MinState = ExtremeState<false>;
 using MaxState = ExtremeState<true>;
 
-/// The first or the last value added; events are added in the order of (event time, created, sequence).
+/// The first or the last value added; events are added in the order of (event time, created,
+/// sequence).
 template <bool kIsLast>
 struct EndState {
   double value = kNull;

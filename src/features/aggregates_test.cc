@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aggregate states: merging equals adding, saving equals keeping, sums do not cancel, damaged bytes are refused.
+// Aggregate states: merging equals adding, saving equals keeping, sums do not cancel, damaged bytes
+// are refused.
 #include "features/aggregates.h"
 
 #include <limits>
@@ -17,7 +18,8 @@ std::vector<double> RandomValues(std::uint64_t seed, std::size_t n) {
   base::Rng rng(seed);
   std::vector<double> values;
   for (std::size_t i = 0; i < n; ++i) {
-    values.push_back(std::floor(rng.Normal() * 1000) / 8);  // Exact in binary, so that sums can be compared exactly.
+    values.push_back(std::floor(rng.Normal() * 1000) /
+                     8);  // Exact in binary, so that sums can be compared exactly.
   }
   return values;
 }
@@ -139,8 +141,10 @@ TEST(SumState, InfinitiesStayInfinities) {
 }
 
 TEST(MomentState, VarianceDoesNotCancel) {
-  // Variance of {1e9 + 4, 7, 13, 16} is 30, known from Knuth's and Chan's examples; a sum of squares loses all its digits here.
-  EXPECT_NEAR(Over<MomentState>({1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16}, 0, 4).Finish(), std::sqrt(30.0), 1e-7);
+  // Variance of {1e9 + 4, 7, 13, 16} is 30, known from Knuth's and Chan's examples; a sum of
+  // squares loses all its digits here.
+  EXPECT_NEAR(Over<MomentState>({1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16}, 0, 4).Finish(),
+              std::sqrt(30.0), 1e-7);
 }
 
 }  // namespace

@@ -40,8 +40,9 @@ Result<RawInput> ReadInput(const data::Table& source, const data::ColumnInfo& in
   raw.type = input.type;
   MILL_ASSIGN_OR_RETURN(const ColumnType seen, source.TypeOf(input.name));
   if (seen != input.type) {
-    return base::InvalidArgument("column \"" + input.name + "\" has type " + std::string(data::ColumnTypeName(seen)) +
-                                 ", the compiled view wants " + std::string(data::ColumnTypeName(input.type)))
+    return base::InvalidArgument(
+               "column \"" + input.name + "\" has type " + std::string(data::ColumnTypeName(seen)) +
+               ", the compiled view wants " + std::string(data::ColumnTypeName(input.type)))
         .Hint("compile the view against this source's schema");
   }
   if (seen == ColumnType::kString) {
@@ -64,7 +65,8 @@ Result<RawInput> ReadInput(const data::Table& source, const data::ColumnInfo& in
   return raw;
 }
 
-Result<RawSource> ReadSource(const Context& context, const ViewPlan& plan, const data::Table& source) {
+Result<RawSource> ReadSource(const Context& context, const ViewPlan& plan,
+                             const data::Table& source) {
   RawSource raw;
   raw.inputs.resize(plan.inputs.size());
   const auto read_one = [&](std::size_t i) -> Result<void> {
@@ -89,8 +91,9 @@ Result<RawSource> ReadSource(const Context& context, const ViewPlan& plan, const
   };
   MILL_RETURN_IF_ERROR(context.cpu->ParallelFor(context, raw.inputs.size() + 3, 1, read_some));
   if (raw.keys.type() != plan.key_type) {
-    return base::InvalidArgument("key \"" + plan.key + "\" has type " + std::string(data::ColumnTypeName(raw.keys.type())) +
-                                 ", the compiled view wants " + std::string(data::ColumnTypeName(plan.key_type)));
+    return base::InvalidArgument(
+        "key \"" + plan.key + "\" has type " + std::string(data::ColumnTypeName(raw.keys.type())) +
+        ", the compiled view wants " + std::string(data::ColumnTypeName(plan.key_type)));
   }
   return raw;
 }
@@ -103,7 +106,8 @@ struct Sorted {
 
 std::int64_t KnownAt(const RawSource& raw, std::size_t row) {
   // A row without created time is taken as known since it happened.
-  return raw.created.values.empty() || raw.created.IsNull(row) ? raw.times.values[row] : raw.created.values[row];
+  return raw.created.values.empty() || raw.created.IsNull(row) ? raw.times.values[row]
+                                                               : raw.created.values[row];
 }
 
 Sorted SortRows(const std::vector<std::int32_t>& row_keys, std::size_t n_keys) {
@@ -119,7 +123,8 @@ Sorted SortRows(const std::vector<std::int32_t>& row_keys, std::size_t n_keys) {
   std::vector<std::size_t> next(sorted.key_begin.begin(), sorted.key_begin.end() - 1);
   for (std::size_t row = 0; row < row_keys.size(); ++row) {
     if (row_keys[row] >= 0) {
-      sorted.rows[next[static_cast<std::size_t>(row_keys[row])]++] = static_cast<std::uint32_t>(row);
+      sorted.rows[next[static_cast<std::size_t>(row_keys[row])]++] =
+          static_cast<std::uint32_t>(row);
     }
   }
   return sorted;
@@ -135,16 +140,20 @@ Result<void> SortWithinKeys(const Context& context, const RawSource& raw, Sorted
     const std::int64_t known_b = KnownAt(raw, b);
     return known_a != known_b ? known_a < known_b : a < b;
   };
-  return context.cpu->ParallelFor(context, sorted.key_begin.size() - 1, 256, [&](std::size_t begin, std::size_t end) -> Result<void> {
-    for (std::size_t key = begin; key < end; ++key) {
-      const auto first = sorted.rows.begin() + static_cast<std::ptrdiff_t>(sorted.key_begin[key]);
-      const auto last = sorted.rows.begin() + static_cast<std::ptrdiff_t>(sorted.key_begin[key + 1]);
-      if (!std::is_sorted(first, last, is_before)) {
-        std::sort(first, last, is_before);
-      }
-    }
-    return {};
-  });
+  return context.cpu->ParallelFor(
+      context, sorted.key_begin.size() - 1, 256,
+      [&](std::size_t begin, std::size_t end) -> Result<void> {
+        for (std::size_t key = begin; key < end; ++key) {
+          const auto first =
+              sorted.rows.begin() + static_cast<std::ptrdiff_t>(sorted.key_begin[key]);
+          const auto last =
+              sorted.rows.begin() + static_cast<std::ptrdiff_t>(sorted.key_begin[key + 1]);
+          if (!std::is_sorted(first, last, is_before)) {
+            std::sort(first, last, is_before);
+          }
+        }
+        return {};
+      });
 }
 
 template <typename T>
@@ -158,13 +167,15 @@ std::vector<T> Gather(const std::vector<T>& values, const std::vector<std::uint3
 
 /// Calendar year and month of an instant as one number, UTC.
 std::int64_t MonthOf(std::int64_t micros) {
-  const std::chrono::sys_days day =
-      std::chrono::floor<std::chrono::days>(std::chrono::sys_time<std::chrono::microseconds>(std::chrono::microseconds(micros)));
+  const std::chrono::sys_days day = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<std::chrono::microseconds>(std::chrono::microseconds(micros)));
   const std::chrono::year_month_day date(day);
-  return static_cast<int>(date.year()) * 12 + static_cast<int>(static_cast<unsigned>(date.month())) - 1;
+  return static_cast<int>(date.year()) * 12 +
+         static_cast<int>(static_cast<unsigned>(date.month())) - 1;
 }
 
-/// Codes of an input's values in the order of the source; equal values have equal codes, -1 is null.
+/// Codes of an input's values in the order of the source; equal values have equal codes, -1 is
+/// null.
 std::vector<std::int32_t> CodesOf(const RawInput& input, bool by_month, std::size_t& n_codes) {
   if (input.type == ColumnType::kString) {
     n_codes = input.texts.values.size();
@@ -191,7 +202,8 @@ std::vector<std::int32_t> CodesOf(const RawInput& input, bool by_month, std::siz
 }
 
 template <typename Channel>
-int FindOrAdd(std::vector<Channel>& channels, Channel wanted, bool (*is_same)(const Channel&, const Channel&)) {
+int FindOrAdd(std::vector<Channel>& channels, Channel wanted,
+              bool (*is_same)(const Channel&, const Channel&)) {
   for (std::size_t i = 0; i < channels.size(); ++i) {
     if (is_same(channels[i], wanted)) {
       return static_cast<int>(i);
@@ -208,16 +220,19 @@ void MakePrograms(const ViewPlan& plan, Events& events) {
     AggregateProgram program;
     program.function = aggregate.function;
     program.window_micros = aggregate.window_micros;
-    const auto window = std::find(events.windows.begin(), events.windows.end(), aggregate.window_micros);
+    const auto window =
+        std::find(events.windows.begin(), events.windows.end(), aggregate.window_micros);
     program.window = static_cast<int>(window - events.windows.begin());
     if (window == events.windows.end()) {
       events.windows.push_back(aggregate.window_micros);
     }
     if (aggregate.function == kCountRows || aggregate.function == kCount) {
       if (aggregate.input >= 0 || aggregate.filter >= 0) {
-        program.channel = FindOrAdd<PassChannel>(
-            events.pass_channels, {aggregate.input, aggregate.filter, {}},
-            [](const PassChannel& a, const PassChannel& b) { return a.input == b.input && a.filter == b.filter; });
+        program.channel =
+            FindOrAdd<PassChannel>(events.pass_channels, {aggregate.input, aggregate.filter, {}},
+                                   [](const PassChannel& a, const PassChannel& b) {
+                                     return a.input == b.input && a.filter == b.filter;
+                                   });
       }
     } else if (aggregate.function == kCountDistinct || aggregate.function == kCountDistinctMonths) {
       DistinctChannel channel;
@@ -225,24 +240,29 @@ void MakePrograms(const ViewPlan& plan, Events& events) {
       channel.filter = aggregate.filter;
       channel.by_month = aggregate.function == kCountDistinctMonths;
       program.channel = FindOrAdd<DistinctChannel>(
-          events.distinct_channels, std::move(channel), [](const DistinctChannel& a, const DistinctChannel& b) {
+          events.distinct_channels, std::move(channel),
+          [](const DistinctChannel& a, const DistinctChannel& b) {
             return a.input == b.input && a.filter == b.filter && a.by_month == b.by_month;
           });
     } else {
-      program.channel = FindOrAdd<ValueChannel>(
-          events.value_channels, {aggregate.input, aggregate.filter, {}},
-          [](const ValueChannel& a, const ValueChannel& b) { return a.input == b.input && a.filter == b.filter; });
+      program.channel =
+          FindOrAdd<ValueChannel>(events.value_channels, {aggregate.input, aggregate.filter, {}},
+                                  [](const ValueChannel& a, const ValueChannel& b) {
+                                    return a.input == b.input && a.filter == b.filter;
+                                  });
     }
     events.programs.push_back(program);
   }
 }
 
 /// Links each event with its equal neighbours in the key.
-void Link(const std::vector<std::size_t>& key_begin, std::size_t n_codes, DistinctChannel& channel) {
+void Link(const std::vector<std::size_t>& key_begin, std::size_t n_codes,
+          DistinctChannel& channel) {
   const std::size_t n = channel.codes.size();
   channel.previous_end.assign(n, DistinctChannel::kSkip);
   channel.next.assign(n, 0);
-  // Where a code was seen last, as a position over all keys plus 1; positions before the key's begin belong to other keys.
+  // Where a code was seen last, as a position over all keys plus 1; positions before the key's
+  // begin belong to other keys.
   std::vector<std::uint32_t> last(n_codes, 0);
   for (std::size_t key = 0; key + 1 < key_begin.size(); ++key) {
     const std::size_t begin = key_begin[key];
@@ -263,19 +283,22 @@ void Link(const std::vector<std::size_t>& key_begin, std::size_t n_codes, Distin
 }
 
 /// Evaluates the plan's filters in the order of the source; 1 where a condition holds.
-Result<std::vector<std::vector<std::uint8_t>>> EvaluateFilters(const Context& context, const ViewPlan& plan, const RawSource& raw) {
+Result<std::vector<std::vector<std::uint8_t>>> EvaluateFilters(const Context& context,
+                                                               const ViewPlan& plan,
+                                                               const RawSource& raw) {
   std::vector<VectorColumn> columns;
   for (const RawInput& input : raw.inputs) {
-    columns.push_back(input.type == ColumnType::kString ? VectorColumn{nullptr, input.texts.codes.data(), &input.texts.values}
-                                                        : VectorColumn{input.numbers.data(), nullptr, nullptr});
+    columns.push_back(input.type == ColumnType::kString
+                          ? VectorColumn{nullptr, input.texts.codes.data(), &input.texts.values}
+                          : VectorColumn{input.numbers.data(), nullptr, nullptr});
   }
   const std::size_t rows = raw.times.values.size();
   std::vector<std::vector<std::uint8_t>> masks;
   for (const Expression& filter : plan.filters) {
     const VectorExpression expression(filter, columns);
     std::vector<std::uint8_t> mask(rows);
-    MILL_RETURN_IF_ERROR(
-        context.cpu->ParallelFor(context, rows, kBlockRows, [&](std::size_t begin, std::size_t end) -> Result<void> {
+    MILL_RETURN_IF_ERROR(context.cpu->ParallelFor(
+        context, rows, kBlockRows, [&](std::size_t begin, std::size_t end) -> Result<void> {
           std::vector<double> values(end - begin);
           expression.Evaluate(begin, end - begin, values.data());
           for (std::size_t i = begin; i < end; ++i) {
@@ -294,7 +317,8 @@ bool Passes(const Masks& masks, int filter, std::size_t row) {
   return filter < 0 || masks[static_cast<std::size_t>(filter)][row] != 0;
 }
 
-void FillValues(const RawSource& raw, const Masks& masks, const std::vector<std::uint32_t>& rows, ValueChannel& channel) {
+void FillValues(const RawSource& raw, const Masks& masks, const std::vector<std::uint32_t>& rows,
+                ValueChannel& channel) {
   const std::vector<double>& numbers = raw.inputs[static_cast<std::size_t>(channel.input)].numbers;
   channel.values.resize(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -302,17 +326,21 @@ void FillValues(const RawSource& raw, const Masks& masks, const std::vector<std:
   }
 }
 
-void FillPasses(const RawSource& raw, const Masks& masks, const std::vector<std::uint32_t>& rows, PassChannel& channel) {
+void FillPasses(const RawSource& raw, const Masks& masks, const std::vector<std::uint32_t>& rows,
+                PassChannel& channel) {
   channel.passes.resize(rows.size());
-  const RawInput* input = channel.input < 0 ? nullptr : &raw.inputs[static_cast<std::size_t>(channel.input)];
+  const RawInput* input =
+      channel.input < 0 ? nullptr : &raw.inputs[static_cast<std::size_t>(channel.input)];
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const bool is_null = input != nullptr && (input->type == ColumnType::kString ? input->texts.codes[rows[i]] < 0
-                                                                                 : std::isnan(input->numbers[rows[i]]));
+    const bool is_null = input != nullptr &&
+                         (input->type == ColumnType::kString ? input->texts.codes[rows[i]] < 0
+                                                             : std::isnan(input->numbers[rows[i]]));
     channel.passes[i] = !is_null && Passes(masks, channel.filter, rows[i]) ? 1 : 0;
   }
 }
 
-void FillDistinct(const RawSource& raw, const Masks& masks, const Sorted& sorted, DistinctChannel& channel) {
+void FillDistinct(const RawSource& raw, const Masks& masks, const Sorted& sorted,
+                  DistinctChannel& channel) {
   std::size_t n_codes = 0;
   const std::vector<std::int32_t> codes =
       CodesOf(raw.inputs[static_cast<std::size_t>(channel.input)], channel.by_month, n_codes);
@@ -323,25 +351,27 @@ void FillDistinct(const RawSource& raw, const Masks& masks, const Sorted& sorted
   Link(sorted.key_begin, n_codes, channel);
 }
 
-Result<void> FillChannels(const Context& context, const RawSource& raw, const Masks& masks, const Sorted& sorted, Events& events) {
+Result<void> FillChannels(const Context& context, const RawSource& raw, const Masks& masks,
+                          const Sorted& sorted, Events& events) {
   const std::size_t n_distinct = events.distinct_channels.size();
   const std::size_t n_values = events.value_channels.size();
   const std::size_t n = n_distinct + n_values + events.pass_channels.size() + 1;
   // The distinct channels cost most, so they come first.
-  return context.cpu->ParallelFor(context, n, 1, [&](std::size_t begin, std::size_t end) -> Result<void> {
-    for (std::size_t i = begin; i < end; ++i) {
-      if (i < n_distinct) {
-        FillDistinct(raw, masks, sorted, events.distinct_channels[i]);
-      } else if (i < n_distinct + n_values) {
-        FillValues(raw, masks, sorted.rows, events.value_channels[i - n_distinct]);
-      } else if (i + 1 < n) {
-        FillPasses(raw, masks, sorted.rows, events.pass_channels[i - n_distinct - n_values]);
-      } else {
-        events.time = Gather(raw.times.values, sorted.rows);
-      }
-    }
-    return {};
-  });
+  return context.cpu->ParallelFor(
+      context, n, 1, [&](std::size_t begin, std::size_t end) -> Result<void> {
+        for (std::size_t i = begin; i < end; ++i) {
+          if (i < n_distinct) {
+            FillDistinct(raw, masks, sorted, events.distinct_channels[i]);
+          } else if (i < n_distinct + n_values) {
+            FillValues(raw, masks, sorted.rows, events.value_channels[i - n_distinct]);
+          } else if (i + 1 < n) {
+            FillPasses(raw, masks, sorted.rows, events.pass_channels[i - n_distinct - n_values]);
+          } else {
+            events.time = Gather(raw.times.values, sorted.rows);
+          }
+        }
+        return {};
+      });
 }
 
 /// Keeps the created times if some event became known later than it happened.
@@ -367,7 +397,8 @@ void FillKnown(const RawSource& raw, const Sorted& sorted, Events& events) {
 
 Result<void> CheckTimes(const ViewPlan& plan, const RawSource& raw) {
   if (raw.times.values.size() >= DistinctChannel::kSkip) {
-    return base::ResourceExhausted("source \"" + plan.source + "\" has " + std::to_string(raw.times.values.size()) +
+    return base::ResourceExhausted("source \"" + plan.source + "\" has " +
+                                   std::to_string(raw.times.values.size()) +
                                    " rows, one history holds fewer than 4,294,967,295")
         .Hint("split the source by key or by time");
   }
@@ -382,103 +413,19 @@ Result<void> CheckTimes(const ViewPlan& plan, const RawSource& raw) {
   if (n_null == 0) {
     return {};
   }
-  return base::InvalidArgument("time column \"" + plan.time + "\" of source \"" + plan.source + "\": " + std::to_string(n_null) +
-                               " of " + std::to_string(raw.times.values.size()) + " rows have no event time (first: row " +
-                               std::to_string(first) + ")")
-      .Hint("drop or repair such rows in the table's SQL: an event without a time cannot be placed before or after anything");
+  return base::InvalidArgument(
+             "time column \"" + plan.time + "\" of source \"" + plan.source +
+             "\": " + std::to_string(n_null) + " of " + std::to_string(raw.times.values.size()) +
+             " rows have no event time (first: row " + std::to_string(first) + ")")
+      .Hint(
+          "drop or repair such rows in the table's SQL: an event without a time cannot be placed "
+          "before or after anything");
 }
 
 }  // namespace
 
-DenseCodes::DenseCodes(std::size_t expected) {
-  const std::size_t size = std::bit_ceil(expected * 2 + 2);
-  slots_.assign(size, -1);
-  mask_ = size - 1;
-}
-
-void DenseCodes::Grow() {
-  slots_.assign(slots_.size() * 2, -1);
-  mask_ = slots_.size() - 1;
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    std::size_t at = Slot(values_[i]);
-    while (slots_[at] >= 0) {
-      at = (at + 1) & mask_;
-    }
-    slots_[at] = static_cast<std::int32_t>(i);
-  }
-}
-
-void KeyIndex::Build(const KeyColumn& keys, std::vector<std::int32_t>& row_keys) {
-  is_text_ = keys.type() == ColumnType::kString;
-  row_keys.assign(keys.size(), -1);
-  if (is_text_) {
-    texts_ = keys.strings().values;
-    std::sort(texts_.begin(), texts_.end());
-    texts_.erase(std::unique(texts_.begin(), texts_.end()), texts_.end());
-    row_keys = Find(keys);
-    return;
-  }
-  for (std::size_t i = 0; i < row_keys.size(); ++i) {
-    row_keys[i] = keys.IsNull(i) ? -1 : codes_.Add(keys.int64s().values[i]);
-  }
-  const std::vector<std::int64_t>& values = codes_.values();
-  std::vector<std::int32_t> by_value(values.size());
-  std::iota(by_value.begin(), by_value.end(), 0);
-  std::sort(by_value.begin(), by_value.end(), [&](std::int32_t a, std::int32_t b) {
-    return values[static_cast<std::size_t>(a)] < values[static_cast<std::size_t>(b)];
-  });
-  ranks_.resize(values.size());
-  numbers_.resize(values.size());
-  for (std::size_t rank = 0; rank < by_value.size(); ++rank) {
-    ranks_[static_cast<std::size_t>(by_value[rank])] = static_cast<std::int32_t>(rank);
-    numbers_[rank] = values[static_cast<std::size_t>(by_value[rank])];
-  }
-  for (std::int32_t& key : row_keys) {
-    key = key < 0 ? -1 : ranks_[static_cast<std::size_t>(key)];
-  }
-}
-
-std::vector<std::int32_t> KeyIndex::Find(const KeyColumn& keys) const {
-  std::vector<std::int32_t> found(keys.size(), -1);
-  if (!is_text_) {
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const std::int32_t code = keys.IsNull(i) ? -1 : codes_.Find(keys.int64s().values[i]);
-      found[i] = code < 0 ? -1 : ranks_[static_cast<std::size_t>(code)];
-    }
-    return found;
-  }
-  const std::vector<std::string>& texts = keys.strings().values;
-  std::vector<std::int32_t> by_code(texts.size(), -1);
-  for (std::size_t code = 0; code < texts.size(); ++code) {
-    const auto place = std::lower_bound(texts_.begin(), texts_.end(), texts[code]);
-    if (place != texts_.end() && *place == texts[code]) {
-      by_code[code] = static_cast<std::int32_t>(place - texts_.begin());
-    }
-  }
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    found[i] = keys.IsNull(i) ? -1 : by_code[static_cast<std::size_t>(keys.strings().codes[i])];
-  }
-  return found;
-}
-
-KeyColumn KeyIndex::Column(const std::vector<std::int32_t>& numbers) const {
-  if (is_text_) {
-    std::vector<std::string> texts;
-    texts.reserve(numbers.size());
-    for (const std::int32_t number : numbers) {
-      texts.push_back(texts_[static_cast<std::size_t>(number)]);
-    }
-    return KeyColumn::Strings(texts);
-  }
-  std::vector<std::int64_t> values;
-  values.reserve(numbers.size());
-  for (const std::int32_t number : numbers) {
-    values.push_back(numbers_[static_cast<std::size_t>(number)]);
-  }
-  return KeyColumn::Int64s(std::move(values));
-}
-
-Result<Events> Events::Load(const Context& context, const ViewPlan& plan, const data::Table& source) {
+Result<Events> Events::Load(const Context& context, const ViewPlan& plan,
+                            const data::Table& source) {
   MILL_ASSIGN_OR_RETURN(const RawSource raw, ReadSource(context, plan, source));
   MILL_RETURN_IF_ERROR(CheckTimes(plan, raw));
   Events events;

@@ -1,38 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parser of feature texts (recursive descent) and the canonical text of trees.
+// The parser of feature texts: recursive descent.
 #include "features/expression.h"
 
 #include <algorithm>
 #include <array>
-#include <span>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/nearest_name.h"
-#include "base/number_format.h"
+#include "features/internal/functions.h"
 #include "features/internal/lexer.h"
 
 namespace millrace::features {
 namespace {
 
+using internal::FunctionInfo;
+using internal::kFunctions;
+using internal::kMany;
 using internal::Token;
 
-struct FunctionInfo {
-  std::string_view name;
-  Operator op;
-  std::size_t minimum;
-  std::size_t maximum;
-};
-constexpr std::size_t kMany = 64;
-constexpr std::array kFunctions = {
-    FunctionInfo{"greatest", Operator::kGreatest, 1, kMany}, FunctionInfo{"least", Operator::kLeast, 1, kMany},
-    FunctionInfo{"coalesce", Operator::kCoalesce, 1, kMany}, FunctionInfo{"abs", Operator::kAbs, 1, 1},
-    FunctionInfo{"ln", Operator::kLn, 1, 1},                 FunctionInfo{"log1p", Operator::kLog1p, 1, 1},
-    FunctionInfo{"sqrt", Operator::kSqrt, 1, 1},             FunctionInfo{"if", Operator::kIf, 3, 3},
-    FunctionInfo{"is_null", Operator::kIsNull, 1, 1},
-};
-constexpr std::array<std::string_view, 11> kAggregateNames = {"count", "sum",   "avg",  "min",    "max",       "stddev",
-                                                              "first", "last", "latest", "count_distinct", "days_since"};
+constexpr std::array<std::string_view, 11> kAggregateNames = {
+    "count",          "sum",       "avg", "min", "max", "stddev", "first", "last", "latest",
+    "count_distinct", "days_since"};
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
@@ -45,7 +34,8 @@ std::string Lower(std::string_view text) {
 /// Reads tokens from left to right; the first mistake stops it and is kept.
 class Parser {
  public:
-  Parser(std::vector<Token> tokens, base::SourceLocation where) : tokens_(std::move(tokens)), where_(std::move(where)) {}
+  Parser(std::vector<Token> tokens, base::SourceLocation where)
+      : tokens_(std::move(tokens)), where_(std::move(where)) {}
 
   Result<ParsedAggregate> Aggregate();
   Result<Expression> Whole();
@@ -56,15 +46,22 @@ class Parser {
 
   const Token& Peek() const { return tokens_[at_]; }
   Token Take() { return tokens_[at_ + 1 < tokens_.size() ? at_++ : at_]; }
-  bool IsWord(std::string_view word) const { return Peek().kind == Token::Kind::kName && Lower(Peek().text) == word; }
-  bool IsSign(std::string_view sign) const { return Peek().kind == Token::Kind::kSign && Peek().text == sign; }
+  bool IsWord(std::string_view word) const {
+    return Peek().kind == Token::Kind::kName && Lower(Peek().text) == word;
+  }
+  bool IsSign(std::string_view sign) const {
+    return Peek().kind == Token::Kind::kSign && Peek().text == sign;
+  }
   bool TakeWord(std::string_view word) { return IsWord(word) && (Take(), true); }
   bool TakeSign(std::string_view sign) { return IsSign(sign) && (Take(), true); }
   base::SourceLocation Here() const { return internal::PlaceOf(where_, Peek().offset); }
 
-  std::string Seen() const { return Peek().kind == Token::Kind::kEnd ? "the end of the text" : "\"" + Peek().text + "\""; }
+  std::string Seen() const {
+    return Peek().kind == Token::Kind::kEnd ? "the end of the text" : "\"" + Peek().text + "\"";
+  }
   Error Wanted(std::string_view wanted) const {
-    return base::InvalidArgument("expected " + std::string(wanted) + ", found " + Seen()).At(Here());
+    return base::InvalidArgument("expected " + std::string(wanted) + ", found " + Seen())
+        .At(Here());
   }
   Result<void> Expect(std::string_view sign) {
     return TakeSign(sign) ? Result<void>() : Wanted("\"" + std::string(sign) + "\"");
@@ -86,7 +83,8 @@ class Parser {
   Result<Expression> Primary(int depth);
   Result<Expression> Call(const Token& name, int depth);
 
-  static Expression Node(Operator op, base::SourceLocation where, std::vector<Expression> arguments) {
+  static Expression Node(Operator op, base::SourceLocation where,
+                         std::vector<Expression> arguments) {
     return {op, 0, {}, std::move(arguments), std::move(where)};
   }
   static Expression Binary(Operator op, Expression left, Expression right) {
@@ -141,9 +139,12 @@ Result<void> Parser::Argument(ParsedAggregate& out) {
     return {};
   }
   if (out.function != "count_distinct" || Lower(name) != "month") {
-    return base::InvalidArgument(out.function + "(" + name + "(...)): an aggregate takes a column, not an expression")
+    return base::InvalidArgument(out.function + "(" + name +
+                                 "(...)): an aggregate takes a column, not an expression")
         .At(out.column_where)
-        .Hint("the two nested forms are count_distinct(month(t)) and days_since(max(t)); compute other values in the table's SQL");
+        .Hint(
+            "the two nested forms are count_distinct(month(t)) and days_since(max(t)); compute "
+            "other values in the table's SQL");
   }
   Take();
   out.function = "count_distinct_month";
@@ -191,9 +192,12 @@ Result<ParsedAggregate> Parser::Aggregate() {
   }
   const std::string written = Take().text;
   out.function = Lower(written);
-  if (std::find(kAggregateNames.begin(), kAggregateNames.end(), out.function) == kAggregateNames.end()) {
+  if (std::find(kAggregateNames.begin(), kAggregateNames.end(), out.function) ==
+      kAggregateNames.end()) {
     const std::vector<std::string> known(kAggregateNames.begin(), kAggregateNames.end());
-    return base::InvalidArgument("unknown aggregate \"" + written + "\"" + base::DidYouMean(out.function, known)).At(start);
+    return base::InvalidArgument("unknown aggregate \"" + written + "\"" +
+                                 base::DidYouMean(out.function, known))
+        .At(start);
   }
   MILL_RETURN_IF_ERROR(Expect("("));
   MILL_RETURN_IF_ERROR(Argument(out));
@@ -263,8 +267,12 @@ Result<Expression> Parser::InList(Expression left) {
 Result<Expression> Parser::Comparison(int depth) {
   MILL_ASSIGN_OR_RETURN(Expression left, Sum(depth));
   static constexpr std::array<std::pair<std::string_view, Operator>, 6> kComparisons = {
-      {{"=", Operator::kEqual}, {"!=", Operator::kNotEqual}, {"<", Operator::kLess}, {"<=", Operator::kLessEqual},
-       {">", Operator::kGreater}, {">=", Operator::kGreaterEqual}}};
+      {{"=", Operator::kEqual},
+       {"!=", Operator::kNotEqual},
+       {"<", Operator::kLess},
+       {"<=", Operator::kLessEqual},
+       {">", Operator::kGreater},
+       {">=", Operator::kGreaterEqual}}};
   for (const auto& [sign, op] : kComparisons) {
     if (TakeSign(sign)) {
       MILL_ASSIGN_OR_RETURN(Expression right, Sum(depth));
@@ -343,13 +351,16 @@ Result<Expression> Parser::Unary(int depth) {
 Result<Expression> Parser::Call(const Token& name, int depth) {
   const base::SourceLocation here = internal::PlaceOf(where_, name.offset);
   const std::string lower = Lower(name.text);
-  const auto* function = std::find_if(kFunctions.begin(), kFunctions.end(), [&](const FunctionInfo& f) { return f.name == lower; });
+  const auto* function = std::find_if(kFunctions.begin(), kFunctions.end(),
+                                      [&](const FunctionInfo& f) { return f.name == lower; });
   if (function == kFunctions.end()) {
     std::vector<std::string> known;
     for (const FunctionInfo& f : kFunctions) {
       known.emplace_back(f.name);
     }
-    return base::InvalidArgument("unknown function \"" + name.text + "\"" + base::DidYouMean(lower, known)).At(here);
+    return base::InvalidArgument("unknown function \"" + name.text + "\"" +
+                                 base::DidYouMean(lower, known))
+        .At(here);
   }
   Take();
   std::vector<Expression> arguments;
@@ -359,9 +370,10 @@ Result<Expression> Parser::Call(const Token& name, int depth) {
   } while (TakeSign(","));
   MILL_RETURN_IF_ERROR(Expect(")"));
   if (arguments.size() < function->minimum || arguments.size() > function->maximum) {
-    return base::InvalidArgument(lower + " takes " + std::to_string(function->minimum) +
-                                 (function->maximum == kMany ? " or more arguments, found " : " arguments, found ") +
-                                 std::to_string(arguments.size()))
+    return base::InvalidArgument(
+               lower + " takes " + std::to_string(function->minimum) +
+               (function->maximum == kMany ? " or more arguments, found " : " arguments, found ") +
+               std::to_string(arguments.size()))
         .At(here);
   }
   return Node(function->op, here, std::move(arguments));
@@ -381,8 +393,10 @@ Result<Expression> Parser::Primary(int depth) {
   if (kind == Token::Kind::kText) {
     return Expression{Operator::kText, 0, Take().text, {}, here};
   }
-  static constexpr std::array<std::string_view, 7> kWords = {"and", "or", "not", "in", "is", "where", "over"};
-  if (kind == Token::Kind::kName && std::find(kWords.begin(), kWords.end(), Lower(Peek().text)) == kWords.end()) {
+  static constexpr std::array<std::string_view, 7> kWords = {"and", "or",    "not", "in",
+                                                             "is",  "where", "over"};
+  if (kind == Token::Kind::kName &&
+      std::find(kWords.begin(), kWords.end(), Lower(Peek().text)) == kWords.end()) {
     const Token name = Take();
     if (IsSign("(")) {
       return Call(name, depth);
@@ -395,47 +409,6 @@ Result<Expression> Parser::Primary(int depth) {
   return Wanted("a name, a number, a text in single quotes, or \"(\"");
 }
 
-std::string Joined(std::span<const std::string> texts) {
-  std::string joined;
-  for (const std::string& text : texts) {
-    joined += (joined.empty() ? "" : ", ") + text;
-  }
-  return joined;
-}
-
-std::string Quoted(std::string_view text, char quote) {
-  std::string quoted(1, quote);
-  for (const char c : text) {
-    quoted.append(c == quote ? 2 : 1, c);
-  }
-  return quoted + quote;
-}
-
-std::string NameText(std::string_view name) {
-  const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  });
-  return is_plain && !name.empty() && !(name[0] >= '0' && name[0] <= '9') ? std::string(name) : Quoted(name, '"');
-}
-
-std::string_view InfixSign(Operator op) {
-  switch (op) {
-    case Operator::kAdd: return " + ";
-    case Operator::kSubtract: return " - ";
-    case Operator::kMultiply: return " * ";
-    case Operator::kDivide: return " / ";
-    case Operator::kEqual: return " = ";
-    case Operator::kNotEqual: return " != ";
-    case Operator::kLess: return " < ";
-    case Operator::kLessEqual: return " <= ";
-    case Operator::kGreater: return " > ";
-    case Operator::kGreaterEqual: return " >= ";
-    case Operator::kAnd: return " and ";
-    case Operator::kOr: return " or ";
-    default: return {};
-  }
-}
-
 }  // namespace
 
 Result<ParsedAggregate> ParseAggregate(std::string_view text, const base::SourceLocation& where) {
@@ -446,33 +419,6 @@ Result<ParsedAggregate> ParseAggregate(std::string_view text, const base::Source
 Result<Expression> ParseExpression(std::string_view text, const base::SourceLocation& where) {
   MILL_ASSIGN_OR_RETURN(std::vector<Token> tokens, internal::Lex(text, where));
   return Parser(std::move(tokens), where).Whole();
-}
-
-std::string CanonicalText(const Expression& expression) {
-  std::vector<std::string> arguments;
-  arguments.reserve(expression.arguments.size());
-  for (const Expression& argument : expression.arguments) {
-    arguments.push_back(CanonicalText(argument));
-  }
-  if (const std::string_view sign = InfixSign(expression.op); !sign.empty()) {
-    return "(" + arguments[0] + std::string(sign) + arguments[1] + ")";
-  }
-  switch (expression.op) {
-    case Operator::kNumber: return base::FormatDouble(expression.number);
-    case Operator::kText: return Quoted(expression.text, '\'');
-    case Operator::kName: return NameText(expression.text);
-    case Operator::kNegate: return "(-" + arguments[0] + ")";
-    case Operator::kNot: return "(not " + arguments[0] + ")";
-    case Operator::kIn:
-      // The order of the list has no meaning.
-      std::sort(arguments.begin() + 1, arguments.end());
-      arguments.erase(std::unique(arguments.begin() + 1, arguments.end()), arguments.end());
-      return "(" + arguments[0] + " in (" + Joined(std::span(arguments).subspan(1)) + "))";
-    default: break;
-  }
-  const auto* function =
-      std::find_if(kFunctions.begin(), kFunctions.end(), [&](const FunctionInfo& f) { return f.op == expression.op; });
-  return std::string(function->name) + "(" + Joined(arguments) + ")";
 }
 
 }  // namespace millrace::features

@@ -13,7 +13,8 @@
 
 namespace millrace::features {
 
-/// What a node of an expression does. kNumber and kText are literals, kName a column (in filters) or a feature (in derived).
+/// What a node of an expression does. kNumber and kText are literals, kName a column (in filters)
+/// or a feature (in derived).
 enum class Operator {
   kNumber,
   kText,
@@ -54,7 +55,8 @@ struct Expression {
   base::SourceLocation where;
 };
 
-/// The text of one feature as parsed: `function(argument) [where filter] [over window]` in either order of the two.
+/// The text of one feature as parsed: `function(argument) [where filter] [over window]` in either
+/// order of the two.
 struct ParsedAggregate {
   /// "count", "sum", ..., "days_since_max", "days_since_min", "count_distinct_month".
   std::string function;
@@ -66,13 +68,16 @@ struct ParsedAggregate {
   std::int64_t window_micros = 0;
 };
 
-/// Reads a feature text. Errors carry the file, line and column inside the text and name the nearest known word.
+/// Reads a feature text. Errors carry the file, line and column inside the text and name the
+/// nearest known word.
 Result<ParsedAggregate> ParseAggregate(std::string_view text, const base::SourceLocation& where);
-/// Reads an expression over features (`derived`), or a condition over columns (a filter on its own).
+/// Reads an expression over features (`derived`), or a condition over columns (a filter on its
+/// own).
 Result<Expression> ParseExpression(std::string_view text, const base::SourceLocation& where);
 
-/// The one text of a tree's meaning: fully parenthesised, one blank between words, shortest numbers. Two texts that differ in
-/// blanks, letter case of words, or superfluous parentheses have one canonical form.
+/// The one text of a tree's meaning: fully parenthesised, one blank between words, shortest
+/// numbers. Two texts that differ in blanks, letter case of words, or superfluous parentheses have
+/// one canonical form.
 std::string CanonicalText(const Expression& expression);
 
 }  // namespace millrace::features

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grammar: what is read, what is refused and where, and that equal meanings have one canonical text.
+// The grammar: what is read, what is refused and where, and that equal meanings have one canonical
+// text.
 #include "features/expression.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +26,8 @@ std::string AggregateError(std::string_view text) {
 }
 
 TEST(ParseAggregate, ReadsFunctionFilterAndWindow) {
-  const Result<ParsedAggregate> parsed = ParseAggregate("sum(amount) where country = 'United Kingdom' over 30d", kPlace);
+  const Result<ParsedAggregate> parsed =
+      ParseAggregate("sum(amount) where country = 'United Kingdom' over 30d", kPlace);
   ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
   EXPECT_EQ(parsed->function, "sum");
   EXPECT_EQ(parsed->column, "amount");
@@ -59,7 +61,8 @@ TEST(ParseAggregate, UnknownFunctionNamesTheNearestAndItsPlace) {
 }
 
 TEST(ParseAggregate, MistakesAreToldAtTheirColumn) {
-  EXPECT_THAT(AggregateError("sum(amount over 30d"), HasSubstr(":8:32"));  // "over" is the 12th character.
+  EXPECT_THAT(AggregateError("sum(amount over 30d"),
+              HasSubstr(":8:32"));  // "over" is the 12th character.
   EXPECT_THAT(AggregateError("sum(amount) over 30"), HasSubstr("expected a window"));
   EXPECT_THAT(AggregateError("sum(amount) over 0d"), HasSubstr(":8:38"));
   EXPECT_THAT(AggregateError("sum(*)"), HasSubstr("only count takes *"));
@@ -69,14 +72,16 @@ TEST(ParseAggregate, MistakesAreToldAtTheirColumn) {
   EXPECT_THAT(AggregateError("count(*) over 1d over 2d"), HasSubstr("a second over"));
   EXPECT_THAT(AggregateError("count(*) where name = 'UK"), HasSubstr("is not closed"));
   EXPECT_THAT(AggregateError("count(*) extra"), HasSubstr("expected where, over, or the end"));
-  EXPECT_THAT(AggregateError("days_since(avg(t))"), HasSubstr("expected max(column) or min(column)"));
+  EXPECT_THAT(AggregateError("days_since(avg(t))"),
+              HasSubstr("expected max(column) or min(column)"));
   EXPECT_THAT(AggregateError(""), HasSubstr("the end of the text"));
 }
 
 TEST(ParseExpression, OperatorsBindAsInSql) {
   EXPECT_EQ(Canonical("1 + 2 * 3 - 4 / 5"), "((1 + (2 * 3)) - (4 / 5))");
   EXPECT_EQ(Canonical("a - b - c"), "((a - b) - c)");
-  EXPECT_EQ(Canonical("not a = 1 and b < 2 or c >= 3"), "(((not (a = 1)) and (b < 2)) or (c >= 3))");
+  EXPECT_EQ(Canonical("not a = 1 and b < 2 or c >= 3"),
+            "(((not (a = 1)) and (b < 2)) or (c >= 3))");
   EXPECT_EQ(Canonical("-a * 2"), "((-a) * 2)");
   EXPECT_EQ(Canonical("- -3"), "3");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// History: grouping of requests by key, the kernel over blocks of keys, derived features, and the table of answers.
+// History: grouping of requests by key, the kernel over blocks of keys, derived features, and the
+// table of answers.
 #include "features/history.h"
 
 #include <algorithm>
@@ -32,7 +33,8 @@ struct Requests {
   std::vector<std::size_t> begin;
 };
 
-Requests GroupByKey(const std::vector<std::int32_t>& row_keys, std::span<const std::int64_t> as_of, std::size_t n_keys) {
+Requests GroupByKey(const std::vector<std::int32_t>& row_keys, std::span<const std::int64_t> as_of,
+                    std::size_t n_keys) {
   std::vector<std::size_t> offsets(n_keys + 1, 0);
   for (const std::int32_t key : row_keys) {
     if (key >= 0) {
@@ -45,10 +47,13 @@ Requests GroupByKey(const std::vector<std::int32_t>& row_keys, std::span<const s
   std::vector<std::size_t> next(offsets.begin(), offsets.end() - 1);
   for (std::size_t row = 0; row < row_keys.size(); ++row) {
     if (row_keys[row] >= 0) {
-      requests.rows[next[static_cast<std::size_t>(row_keys[row])]++] = static_cast<std::uint32_t>(row);
+      requests.rows[next[static_cast<std::size_t>(row_keys[row])]++] =
+          static_cast<std::uint32_t>(row);
     }
   }
-  const auto is_before = [&](std::uint32_t a, std::uint32_t b) { return as_of[a] != as_of[b] ? as_of[a] < as_of[b] : a < b; };
+  const auto is_before = [&](std::uint32_t a, std::uint32_t b) {
+    return as_of[a] != as_of[b] ? as_of[a] < as_of[b] : a < b;
+  };
   for (std::size_t key = 0; key < n_keys; ++key) {
     if (offsets[key] == offsets[key + 1]) {
       continue;
@@ -66,20 +71,23 @@ Requests GroupByKey(const std::vector<std::int32_t>& row_keys, std::span<const s
 }
 
 Result<KernelOutput> RunKernel(const Context& context, const Events& events, const ViewPlan& plan,
-                               const std::vector<std::int32_t>& row_keys, std::span<const std::int64_t> as_of) {
+                               const std::vector<std::int32_t>& row_keys,
+                               std::span<const std::int64_t> as_of) {
   const Requests requests = GroupByKey(row_keys, as_of, events.keys.size());
   KernelOutput output;
   output.aggregates.resize(plan.aggregates.size());
   MILL_RETURN_IF_ERROR(
-      context.cpu->ParallelFor(context, output.aggregates.size(), 1, [&](std::size_t begin, std::size_t end) -> Result<void> {
-        for (std::size_t a = begin; a < end; ++a) {
-          output.aggregates[a].assign(as_of.size(), kNull);
-        }
-        return {};
-      }));
+      context.cpu->ParallelFor(context, output.aggregates.size(), 1,
+                               [&](std::size_t begin, std::size_t end) -> Result<void> {
+                                 for (std::size_t a = begin; a < end; ++a) {
+                                   output.aggregates[a].assign(as_of.size(), kNull);
+                                 }
+                                 return {};
+                               }));
   output.is_alive.assign(as_of.size(), 0);
   MILL_RETURN_IF_ERROR(context.cpu->ParallelFor(
-      context, requests.keys.size(), kBlockKeys, [&](std::size_t begin, std::size_t end) -> Result<void> {
+      context, requests.keys.size(), kBlockKeys,
+      [&](std::size_t begin, std::size_t end) -> Result<void> {
         internal::KeyKernel kernel(events, plan, as_of, output);
         for (std::size_t i = begin; i < end; ++i) {
           const std::size_t n = requests.begin[i + 1] - requests.begin[i];
@@ -91,7 +99,8 @@ Result<KernelOutput> RunKernel(const Context& context, const Events& events, con
 }
 
 /// The view's columns in order: aggregates as computed, then derived features block by block.
-Result<std::vector<std::vector<double>>> RunDerived(const Context& context, const ViewPlan& plan, KernelOutput output) {
+Result<std::vector<std::vector<double>>> RunDerived(const Context& context, const ViewPlan& plan,
+                                                    KernelOutput output) {
   const std::size_t rows = output.is_alive.size();
   std::vector<std::vector<double>> columns(plan.columns.size());
   std::vector<std::size_t> derived_columns(plan.derived.size());
@@ -113,16 +122,17 @@ Result<std::vector<std::vector<double>>> RunDerived(const Context& context, cons
   for (const Expression& expression : plan.derived) {
     expressions.emplace_back(expression, inputs);
   }
-  MILL_RETURN_IF_ERROR(context.cpu->ParallelFor(context, rows, kBlockRows, [&](std::size_t begin, std::size_t end) -> Result<void> {
-    for (std::size_t d = 0; d < expressions.size(); ++d) {
-      double* out = columns[derived_columns[d]].data();
-      expressions[d].Evaluate(begin, end - begin, out + begin);
-      for (std::size_t row = begin; row < end; ++row) {
-        out[row] = output.is_alive[row] != 0 ? out[row] : kNull;
-      }
-    }
-    return {};
-  }));
+  MILL_RETURN_IF_ERROR(context.cpu->ParallelFor(
+      context, rows, kBlockRows, [&](std::size_t begin, std::size_t end) -> Result<void> {
+        for (std::size_t d = 0; d < expressions.size(); ++d) {
+          double* out = columns[derived_columns[d]].data();
+          expressions[d].Evaluate(begin, end - begin, out + begin);
+          for (std::size_t row = begin; row < end; ++row) {
+            out[row] = output.is_alive[row] != 0 ? out[row] : kNull;
+          }
+        }
+        return {};
+      }));
   return columns;
 }
 
@@ -151,9 +161,11 @@ struct History::Impl {
   Events events;
 };
 
-History::History(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+History::History(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {
+}
 
-Result<History> History::Make(const Context& context, const ViewPlan& plan, const data::Table& source) {
+Result<History> History::Make(const Context& context, const ViewPlan& plan,
+                              const data::Table& source) {
   Result<Events> events = Events::Load(context, plan, source);
   if (!events.ok()) {
     return std::move(events).error().With("view \"" + plan.name + "\"");
@@ -161,15 +173,18 @@ Result<History> History::Make(const Context& context, const ViewPlan& plan, cons
   return History(std::make_shared<const Impl>(Impl{plan, *std::move(events)}));
 }
 
-Result<data::Table> History::Evaluate(const Context& context, const KeyColumn& keys, std::span<const std::int64_t> as_of_micros) const {
+Result<data::Table> History::Evaluate(const Context& context, const KeyColumn& keys,
+                                      std::span<const std::int64_t> as_of_micros) const {
   const ViewPlan& plan = impl_->plan;
   if (keys.size() != as_of_micros.size()) {
-    return base::InvalidArgument("view \"" + plan.name + "\": " + std::to_string(keys.size()) + " keys, but " +
-                                 std::to_string(as_of_micros.size()) + " as-of times; wanted one per key");
+    return base::InvalidArgument("view \"" + plan.name + "\": " + std::to_string(keys.size()) +
+                                 " keys, but " + std::to_string(as_of_micros.size()) +
+                                 " as-of times; wanted one per key");
   }
   if (keys.size() > 0 && keys.type() != plan.key_type) {
     return base::InvalidArgument("view \"" + plan.name + "\": the requested keys have type " +
-                                 std::string(data::ColumnTypeName(keys.type())) + ", key \"" + plan.key + "\" has type " +
+                                 std::string(data::ColumnTypeName(keys.type())) + ", key \"" +
+                                 plan.key + "\" has type " +
                                  std::string(data::ColumnTypeName(plan.key_type)))
         .Hint("an integer and its text are different keys; cast one of the two");
   }
@@ -177,7 +192,8 @@ Result<data::Table> History::Evaluate(const Context& context, const KeyColumn& k
   if (keys.size() > 0) {
     row_keys = impl_->events.keys.Find(keys);
   }
-  MILL_ASSIGN_OR_RETURN(KernelOutput output, RunKernel(context, impl_->events, plan, row_keys, as_of_micros));
+  MILL_ASSIGN_OR_RETURN(KernelOutput output,
+                        RunKernel(context, impl_->events, plan, row_keys, as_of_micros));
   MILL_ASSIGN_OR_RETURN(const auto columns, RunDerived(context, plan, std::move(output)));
   return ToTable(plan, columns);
 }
@@ -191,17 +207,20 @@ KeyColumn History::Keys() const {
 KeyColumn History::KeysAlive(Timestamp as_of) const {
   const ViewPlan& plan = impl_->plan;
   const Events& events = impl_->events;
-  const bool has_lookup = std::any_of(plan.aggregates.begin(), plan.aggregates.end(),
-                                      [](const Aggregate& a) { return a.function == AggregateFunction::kLatest; });
+  const bool has_lookup =
+      std::any_of(plan.aggregates.begin(), plan.aggregates.end(),
+                  [](const Aggregate& a) { return a.function == AggregateFunction::kLatest; });
   const bool sees_now = plan.include_now || (has_lookup && plan.lookup_includes_now);
   const std::int64_t t = as_of.micros;
   std::vector<std::int32_t> alive;
   for (std::size_t key = 0; key < events.keys.size(); ++key) {
     for (std::size_t i = events.key_begin[key + 1]; i > events.key_begin[key]; --i) {
       const std::int64_t time = events.time[i - 1];
-      const bool is_visible = (sees_now ? time <= t : time < t) && (events.known.empty() || events.known[i - 1] <= t);
+      const bool is_visible =
+          (sees_now ? time <= t : time < t) && (events.known.empty() || events.known[i - 1] <= t);
       if (is_visible) {
-        if (plan.ttl_micros == 0 || static_cast<double>(t) - static_cast<double>(time) <= static_cast<double>(plan.ttl_micros)) {
+        if (plan.ttl_micros == 0 || static_cast<double>(t) - static_cast<double>(time) <=
+                                        static_cast<double>(plan.ttl_micros)) {
           alive.push_back(static_cast<std::int32_t>(key));
         }
         break;
@@ -211,6 +230,8 @@ KeyColumn History::KeysAlive(Timestamp as_of) const {
   return events.keys.Column(alive);
 }
 
-std::int64_t History::events() const { return static_cast<std::int64_t>(impl_->events.time.size()); }
+std::int64_t History::events() const {
+  return static_cast<std::int64_t>(impl_->events.time.size());
+}
 
 }  // namespace millrace::features

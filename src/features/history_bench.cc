@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast history is sorted and evaluated: synthetic events, and the demo's own when bench/feature_history.py hands them over.
+// How fast history is sorted and evaluated: synthetic events, and the demo's own when
+// bench/feature_history.py hands them over.
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -35,14 +36,18 @@ Result<ViewPlan> CompileFirst(const std::string& yaml, const data::Table& source
   if (!errors.empty()) {
     return errors.ToError();
   }
-  MILL_ASSIGN_OR_RETURN(std::vector<ViewPlan> plans,
-                        CompileFeatures(file, [&](std::string_view) -> Result<std::vector<data::ColumnInfo>> { return source.columns(); }));
+  MILL_ASSIGN_OR_RETURN(
+      std::vector<ViewPlan> plans,
+      CompileFeatures(file, [&](std::string_view) -> Result<std::vector<data::ColumnInfo>> {
+        return source.columns();
+      }));
   return std::move(plans.front());
 }
 
 /// Sort and evaluate: what a first run pays.
-void Measure(benchmark::State& state, const ViewPlan& plan, const data::Table& source, const KeyColumn& keys,
-             const std::vector<std::int64_t>& as_of, const std::string& output) {
+void Measure(benchmark::State& state, const ViewPlan& plan, const data::Table& source,
+             const KeyColumn& keys, const std::vector<std::int64_t>& as_of,
+             const std::string& output) {
   const BenchContext bench;
   data::Table features;
   for (auto _ : state) {
@@ -58,15 +63,18 @@ void Measure(benchmark::State& state, const ViewPlan& plan, const data::Table& s
     }
     features = *std::move(table);
   }
-  state.counters["requests/s"] = benchmark::Counter(static_cast<double>(as_of.size()), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["requests/s"] = benchmark::Counter(static_cast<double>(as_of.size()),
+                                                    benchmark::Counter::kIsIterationInvariantRate);
   if (!output.empty()) {
-    if (const Result<void> written = data::WriteParquet(bench.context, features, output); !written.ok()) {
+    if (const Result<void> written = data::WriteParquet(bench.context, features, output);
+        !written.ok()) {
       state.SkipWithError(written.error().ToString().c_str());
     }
   }
 }
 
-/// The folder that bench/feature_history.py prepared: transactions.parquet and requests.parquet; features.parquet is written there.
+/// The folder that bench/feature_history.py prepared: transactions.parquet and requests.parquet;
+/// features.parquet is written there.
 void HistoryOfDemo(benchmark::State& state) {
   const char* folder = std::getenv("MILLRACE_BENCH_DATA");
   const char* features = std::getenv("MILLRACE_BENCH_FEATURES");
@@ -76,8 +84,10 @@ void HistoryOfDemo(benchmark::State& state) {
   }
   const BenchContext bench;
   const std::string path = folder;
-  const auto source = data::ReadParquet(bench.context, data::Location(path + "/transactions.parquet"));
-  const auto requests = data::ReadParquet(bench.context, data::Location(path + "/requests.parquet"));
+  const auto source =
+      data::ReadParquet(bench.context, data::Location(path + "/transactions.parquet"));
+  const auto requests =
+      data::ReadParquet(bench.context, data::Location(path + "/requests.parquet"));
   const auto yaml = base::ReadFile(features);
   if (!source.ok() || !requests.ok() || !yaml.ok()) {
     state.SkipWithError("cannot read the prepared tables or the feature file");
@@ -109,7 +119,10 @@ void HistoryOfSyntheticEvents(benchmark::State& state) {
     amounts.push_back(rng.Uniform() * 100);
   }
   data::TableBuilder builder;
-  builder.AddInt64s("key", keys).AddTimestamps("t", times).AddInt64s("item", items).AddDoubles("amount", amounts);
+  builder.AddInt64s("key", keys)
+      .AddTimestamps("t", times)
+      .AddInt64s("item", items)
+      .AddDoubles("amount", amounts);
   const data::Table source = builder.Finish().value();
   std::vector<std::int64_t> request_keys;
   std::vector<std::int64_t> as_of;
@@ -121,12 +134,17 @@ void HistoryOfSyntheticEvents(benchmark::State& state) {
   }
   const auto plan = CompileFirst(
       "entity: e\nkey: key\nviews:\n  v:\n    source: s\n    time: t\n    features:\n"
-      "      n: count(*)\n      s: sum(amount)\n      s30: sum(amount) over 30d\n      m90: max(amount) over 90d\n"
-      "      d: count_distinct(item)\n      d90: count_distinct(item) over 90d\n      r: days_since(max(t))\n",
+      "      n: count(*)\n      s: sum(amount)\n      s30: sum(amount) over 30d\n      m90: "
+      "max(amount) over 90d\n"
+      "      d: count_distinct(item)\n      d90: count_distinct(item) over 90d\n      r: "
+      "days_since(max(t))\n",
       source);
   Measure(state, plan.value(), source, KeyColumn::Int64s(request_keys), as_of, "");
 }
-BENCHMARK(HistoryOfSyntheticEvents)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(HistoryOfSyntheticEvents)
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace millrace::features

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random events, random views, random requests: the kernel against an oracle that reads every event for every row, and against
-// itself at other numbers of threads, byte for byte.
+// Random events, random views, random requests: the kernel against an oracle that reads every event
+// for every row, and against itself at other numbers of threads, byte for byte.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -42,7 +42,8 @@ std::vector<Row> RandomRows(base::Rng& rng, std::size_t n) {
     if (rng.Below(20) != 0) {
       row.customer = static_cast<std::int64_t>(rng.Below(6));
     }
-    row.t = kStart + static_cast<std::int64_t>(rng.Below(120)) * kHour;  // Few instants, so that there are ties.
+    row.t = kStart + static_cast<std::int64_t>(rng.Below(120)) *
+                         kHour;  // Few instants, so that there are ties.
     if (rng.Below(6) != 0) {
       row.x = (static_cast<double>(rng.Below(2000)) - 1000) / 8 * (rng.Below(30) == 0 ? 1e12 : 1.0);
     }
@@ -53,7 +54,8 @@ std::vector<Row> RandomRows(base::Rng& rng, std::size_t n) {
       row.name = std::string(1, static_cast<char>('a' + rng.Below(4)));
     }
     if (rng.Below(3) != 0) {
-      row.created = row.t + static_cast<std::int64_t>(rng.Below(8)) * kHour * (rng.Below(2) == 0 ? 0 : 5);
+      row.created =
+          row.t + static_cast<std::int64_t>(rng.Below(8)) * kHour * (rng.Below(2) == 0 ? 0 : 5);
     }
   }
   return rows;
@@ -80,7 +82,9 @@ data::Table ToTable(const std::vector<Row>& rows) {
     created.is_null.push_back(row.created ? 0 : 1);
   }
   data::TableBuilder builder;
-  builder.AddInt64s("customer", customer.values, customer.is_null).AddTimestamps("t", t).AddDoubles("x", x);
+  builder.AddInt64s("customer", customer.values, customer.is_null)
+      .AddTimestamps("t", t)
+      .AddDoubles("x", x);
   builder.AddInt64s("n", n.values, n.is_null).AddStrings("name", name, name_null);
   builder.AddTimestamps("created", created.values, created.is_null);
   const std::vector<std::uint8_t> gift(rows.size(), 0);
@@ -96,9 +100,11 @@ const std::vector<Filter>& Filters() {
   static const auto* const filters = new std::vector<Filter>{
       {"", [](const Row&) { return true; }},
       {" where name = 'a'", [](const Row& r) { return r.name == "a"; }},
-      {" where n in (1, 3) or x > 50", [](const Row& r) { return (r.n && (*r.n == 1 || *r.n == 3)) || (r.x && *r.x > 50); }},
+      {" where n in (1, 3) or x > 50",
+       [](const Row& r) { return (r.n && (*r.n == 1 || *r.n == 3)) || (r.x && *r.x > 50); }},
       {" where not (n = 2)", [](const Row& r) { return r.n && *r.n != 2; }},
-      {" where name != 'b' and x is not null", [](const Row& r) { return r.name && *r.name != "b" && r.x.has_value(); }},
+      {" where name != 'b' and x is not null",
+       [](const Row& r) { return r.name && *r.name != "b" && r.x.has_value(); }},
   };
   return *filters;
 }
@@ -109,15 +115,31 @@ struct Feature {
   std::int64_t window = 0;
 
   std::string Text() const {
-    return function + Filters()[filter].text + (window > 0 ? " over " + base::FormatDuration({window}) : "");
+    return function + Filters()[filter].text +
+           (window > 0 ? " over " + base::FormatDuration({window}) : "");
   }
 };
 
 const std::vector<std::string>& Functions() {
-  static const auto* const functions = new std::vector<std::string>{
-      "count(*)", "count(x)", "count(name)", "sum(x)", "sum(n)", "avg(x)", "min(x)", "max(x)", "min(n)", "stddev(x)", "first(x)",
-      "last(x)", "count_distinct(name)", "count_distinct(n)", "count_distinct(x)", "count_distinct(month(t))", "days_since(max(t))",
-      "days_since(min(t))", "days_since(max(created))"};
+  static const auto* const functions = new std::vector<std::string>{"count(*)",
+                                                                    "count(x)",
+                                                                    "count(name)",
+                                                                    "sum(x)",
+                                                                    "sum(n)",
+                                                                    "avg(x)",
+                                                                    "min(x)",
+                                                                    "max(x)",
+                                                                    "min(n)",
+                                                                    "stddev(x)",
+                                                                    "first(x)",
+                                                                    "last(x)",
+                                                                    "count_distinct(name)",
+                                                                    "count_distinct(n)",
+                                                                    "count_distinct(x)",
+                                                                    "count_distinct(month(t))",
+                                                                    "days_since(max(t))",
+                                                                    "days_since(min(t))",
+                                                                    "days_since(max(created))"};
   return *functions;
 }
 
@@ -134,7 +156,8 @@ struct View {
     text += std::string("as_of: '") + (lookup_includes_now ? "<=" : "<") + "'\n";
     text += ttl > 0 ? "ttl: " + base::FormatDuration({ttl}) + "\n" : "";
     text += has_created ? "created: created\n" : "";
-    text += std::string("history: ") + (as_known_then ? "as_known_then" : "as_corrected") + "\nfeatures:\n";
+    text += std::string("history: ") + (as_known_then ? "as_known_then" : "as_corrected") +
+            "\nfeatures:\n";
     for (std::size_t i = 0; i < features.size(); ++i) {
       text += "  f" + std::to_string(i) + ": " + features[i].Text() + "\n";
     }
@@ -151,7 +174,8 @@ View RandomView(base::Rng& rng) {
   view.lookup_includes_now = rng.Below(2) == 0;
   for (const std::string& function : Functions()) {
     for (int copy = 0; copy < 2; ++copy) {
-      const std::int64_t window = rng.Below(3) == 0 ? 0 : static_cast<std::int64_t>(1 + rng.Below(50)) * kHour;
+      const std::int64_t window =
+          rng.Below(3) == 0 ? 0 : static_cast<std::int64_t>(1 + rng.Below(50)) * kHour;
       view.features.push_back({function, rng.Below(Filters().size()), window});
     }
   }
@@ -224,11 +248,13 @@ double Aggregate(const std::string& function, const std::vector<Row>& rows, std:
     return name == "first" ? values.front() : values.back();
   }
   const bool is_max = function.find("max") != std::string::npos;
-  const double extreme = is_max ? *std::max_element(values.begin(), values.end()) : *std::min_element(values.begin(), values.end());
+  const double extreme = is_max ? *std::max_element(values.begin(), values.end())
+                                : *std::min_element(values.begin(), values.end());
   return name == "days_since" ? (static_cast<double>(as_of) - extreme) / 86400e6 : extreme;
 }
 
-std::vector<double> OracleRow(const View& view, const std::vector<Row>& rows, std::optional<std::int64_t> key, std::int64_t t) {
+std::vector<double> OracleRow(const View& view, const std::vector<Row>& rows,
+                              std::optional<std::int64_t> key, std::int64_t t) {
   std::vector<double> out(view.features.size() + 1, kNaN);
   std::vector<Row> seen;     // By aggregates.
   std::vector<Row> lookups;  // By latest(x).
@@ -260,7 +286,8 @@ std::vector<double> OracleRow(const View& view, const std::vector<Row>& rows, st
     std::vector<Row> inside;
     for (const Row& row : seen) {
       const bool is_inside =
-          feature.window == 0 || (view.include_now ? row.t > t - feature.window : row.t >= t - feature.window);
+          feature.window == 0 ||
+          (view.include_now ? row.t > t - feature.window : row.t >= t - feature.window);
       if (is_inside && Filters()[feature.filter].holds(row)) {
         inside.push_back(row);
       }
@@ -274,8 +301,10 @@ bool IsNear(const std::string& function, double seen, double wanted) {
   if (std::isnan(seen) || std::isnan(wanted)) {
     return std::isnan(seen) && std::isnan(wanted);
   }
-  const bool is_rounded = function.starts_with("sum") || function.starts_with("avg") || function.starts_with("stddev");
-  return is_rounded ? std::fabs(seen - wanted) <= 1e-9 * std::fabs(wanted) + 1e-300 : seen == wanted;
+  const bool is_rounded =
+      function.starts_with("sum") || function.starts_with("avg") || function.starts_with("stddev");
+  return is_rounded ? std::fabs(seen - wanted) <= 1e-9 * std::fabs(wanted) + 1e-300
+                    : seen == wanted;
 }
 
 struct Requests {
@@ -289,7 +318,8 @@ Requests RandomRequests(base::Rng& rng, std::size_t n) {
     requests.keys.values.push_back(static_cast<std::int64_t>(rng.Below(8)));
     requests.keys.is_null.push_back(rng.Below(15) == 0 ? 1 : 0);
     // On the hour of events, or one microsecond beside it: the edges of every interval.
-    requests.as_of.push_back(kStart + static_cast<std::int64_t>(rng.Below(180)) * kHour + static_cast<std::int64_t>(rng.Below(3)) - 1);
+    requests.as_of.push_back(kStart + static_cast<std::int64_t>(rng.Below(180)) * kHour +
+                             static_cast<std::int64_t>(rng.Below(3)) - 1);
   }
   return requests;
 }
@@ -304,7 +334,8 @@ TEST(HistoryProperty, AgreesWithTheNaiveOracleOnRandomViews) {
     const Requests requests = RandomRequests(rng, 40);
     const Result<History> history = History::Make(context, plan, ToTable(rows));
     ASSERT_TRUE(history.ok()) << history.error().ToString();
-    const data::Table table = history->Evaluate(context, KeyColumn::Int64s(requests.keys), requests.as_of).value();
+    const data::Table table =
+        history->Evaluate(context, KeyColumn::Int64s(requests.keys), requests.as_of).value();
     std::vector<std::vector<double>> columns;
     for (const std::string& name : table.names()) {
       columns.push_back(table.Doubles(name).value());
@@ -316,7 +347,8 @@ TEST(HistoryProperty, AgreesWithTheNaiveOracleOnRandomViews) {
       for (std::size_t f = 0; f < wanted.size(); ++f) {
         const std::string text = f < view.features.size() ? view.features[f].Text() : "latest(x)";
         ASSERT_TRUE(IsNear(text, columns[f][i], wanted[f]))
-            << "round " << round << ", row " << i << ", " << text << ": " << columns[f][i] << ", oracle " << wanted[f] << "\n"
+            << "round " << round << ", row " << i << ", " << text << ": " << columns[f][i]
+            << ", oracle " << wanted[f] << "\n"
             << view.Yaml();
       }
     }
@@ -344,7 +376,8 @@ TEST(HistoryProperty, SameBytesAtAnyNumberOfThreads) {
   for (const int threads : {1, 2, 7}) {
     const TestContext context(threads);
     const History history = History::Make(context, plan, source).value();
-    const ContentHash hash = history.Evaluate(context, KeyColumn::Int64s(requests.keys), requests.as_of)->Hash();
+    const ContentHash hash =
+        history.Evaluate(context, KeyColumn::Int64s(requests.keys), requests.as_of)->Hash();
     EXPECT_EQ(first.value_or(hash), hash) << threads;
     first = hash;
   }
@@ -362,7 +395,9 @@ TEST(HistoryProperty, OrderOfRowsAtDistinctTimesDoesNotMatter) {
   const Requests requests = RandomRequests(rng, 200);
   const TestContext context;
   const auto hash_of = [&](const std::vector<Row>& source) {
-    return History::Make(context, plan, ToTable(source))->Evaluate(context, KeyColumn::Int64s(requests.keys), requests.as_of)->Hash();
+    return History::Make(context, plan, ToTable(source))
+        ->Evaluate(context, KeyColumn::Int64s(requests.keys), requests.as_of)
+        ->Hash();
   };
   const ContentHash in_order = hash_of(rows);
   std::vector<Row> reversed(rows.rbegin(), rows.rend());
@@ -380,14 +415,19 @@ TEST(HistoryProperty, OneKeyWithHalfOfAllRowsC20) {
     row.name = std::to_string(i % 977);
     rows.push_back(row);
   }
-  const ViewPlan plan = internal::CompileView("features: {n: count(*) over 5000s, s: sum(x) over 5000s, d: count_distinct(name) over 500s}");
+  const ViewPlan plan = internal::CompileView(
+      "features: {n: count(*) over 5000s, s: sum(x) over 5000s, d: count_distinct(name) over "
+      "500s}");
   const History history = History::Make(context, plan, ToTable(rows)).value();
   // As many rows as events: a window read anew for every row would take minutes here.
   std::vector<std::int64_t> times;
   for (std::int64_t i = 10000; i < 40000; ++i) {
     times.push_back(kStart + i * base::kMicrosPerSecond);
   }
-  const data::Table table = history.Evaluate(context, KeyColumn::Int64s(std::vector<std::int64_t>(times.size(), 0)), times).value();
+  const data::Table table =
+      history
+          .Evaluate(context, KeyColumn::Int64s(std::vector<std::int64_t>(times.size(), 0)), times)
+          .value();
   const std::vector<double> n = table.Doubles("n").value();
   const std::vector<double> s = table.Doubles("s").value();
   const std::vector<double> d = table.Doubles("d").value();

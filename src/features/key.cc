@@ -20,7 +20,9 @@ KeyColumn KeyColumn::Int64s(data::Int64Column column) {
   return keys;
 }
 
-KeyColumn KeyColumn::Int64s(std::vector<std::int64_t> values) { return Int64s(data::Int64Column{std::move(values), {}}); }
+KeyColumn KeyColumn::Int64s(std::vector<std::int64_t> values) {
+  return Int64s(data::Int64Column{std::move(values), {}});
+}
 
 KeyColumn KeyColumn::Strings(data::StringColumn column) {
   KeyColumn keys;
@@ -52,7 +54,8 @@ Result<KeyColumn> KeyColumn::FromTable(const data::Table& table, std::string_vie
   }
   if (type != data::ColumnType::kDouble) {
     return base::InvalidArgument("key column \"" + std::string(column) + "\" has type " +
-                                 std::string(data::ColumnTypeName(type)) + ", wanted int64 or string");
+                                 std::string(data::ColumnTypeName(type)) +
+                                 ", wanted int64 or string");
   }
   MILL_ASSIGN_OR_RETURN(const std::vector<double> values, table.Doubles(column));
   data::Int64Column numbers;
@@ -65,8 +68,9 @@ Result<KeyColumn> KeyColumn::FromTable(const data::Table& table, std::string_vie
     }
     // Above 2^53 a double cannot hold every whole number, so two keys could become one.
     if (values[i] != std::trunc(values[i]) || std::fabs(values[i]) > 9007199254740992.0) {
-      return base::InvalidArgument("key column \"" + std::string(column) + "\" has type double and holds " +
-                                   std::to_string(values[i]) + " in row " + std::to_string(i) + ", wanted whole numbers")
+      return base::InvalidArgument("key column \"" + std::string(column) +
+                                   "\" has type double and holds " + std::to_string(values[i]) +
+                                   " in row " + std::to_string(i) + ", wanted whole numbers")
           .Hint("cast the key to an integer or a string");
     }
     numbers.values[i] = static_cast<std::int64_t>(values[i]);

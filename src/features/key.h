@@ -29,11 +29,14 @@ class KeyColumn {
   static KeyColumn Int64s(std::vector<std::int64_t> values);
   static KeyColumn Strings(data::StringColumn column);
   static KeyColumn Strings(std::span<const std::string> values);
-  /// An int64 or string column of a table; a double column is accepted if every value is a whole number or null (NaN is null).
+  /// An int64 or string column of a table; a double column is accepted if every value is a whole
+  /// number or null (NaN is null).
   static Result<KeyColumn> FromTable(const data::Table& table, std::string_view column);
 
   std::size_t size() const { return is_text_ ? strings_.codes.size() : int64s_.values.size(); }
-  data::ColumnType type() const { return is_text_ ? data::ColumnType::kString : data::ColumnType::kInt64; }
+  data::ColumnType type() const {
+    return is_text_ ? data::ColumnType::kString : data::ColumnType::kInt64;
+  }
   bool IsNull(std::size_t i) const { return is_text_ ? strings_.codes[i] < 0 : int64s_.IsNull(i); }
   /// The key at i, which is not null.
   EntityKey At(std::size_t i) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sweep over one key's events. As-of times ascend, so both ends of every window only move forward and each event is touched
-// a constant number of times per aggregate, whatever the number of rows.
+// The sweep over one key's events. As-of times ascend, so both ends of every window only move
+// forward and each event is touched a constant number of times per aggregate, whatever the number
+// of rows.
 #include "features/internal/key_kernel.h"
 
 #include <algorithm>
@@ -18,24 +19,29 @@ std::int64_t Minus(std::int64_t a, std::int64_t b) {
   return __builtin_sub_overflow(a, b, &out) ? std::numeric_limits<std::int64_t>::min() : out;
 }
 
-bool IsSum(AggregateFunction function) { return function == kSum || function == kAvg; }
+bool IsSum(AggregateFunction function) {
+  return function == kSum || function == kAvg;
+}
 
 /// Days from a timestamp in microseconds to the as-of time.
 double DaysSince(std::int64_t as_of, double micros) {
   constexpr double kMicrosPerDay = 86'400e6;
-  return std::isnan(micros) ? kNull : static_cast<double>(as_of - static_cast<std::int64_t>(micros)) / kMicrosPerDay;
+  return std::isnan(micros)
+             ? kNull
+             : static_cast<double>(as_of - static_cast<std::int64_t>(micros)) / kMicrosPerDay;
 }
 
 }  // namespace
 
-void KeyKernel::Store(std::vector<double>& out, std::size_t i, const AggregateProgram& program, double value) const {
+void KeyKernel::Store(std::vector<double>& out, std::size_t i, const AggregateProgram& program,
+                      double value) const {
   const std::uint32_t row = rows_[i];
   const bool is_days = program.function == kDaysSinceMax || program.function == kDaysSinceMin;
   out[row] = is_days ? DaysSince(as_of_[row], value) : value;
 }
 
-/// Both ends of every window for every live row. The interval is [t - w, t), or (t - w, t] with include_now; either way an end is
-/// the number of events on the near side of an instant.
+/// Both ends of every window for every live row. The interval is [t - w, t), or (t - w, t] with
+/// include_now; either way an end is the number of events on the near side of an instant.
 void KeyKernel::FindRanges() {
   const auto is_inside = [&](std::size_t position, std::int64_t instant) {
     return plan_.include_now ? time_[position] <= instant : time_[position] < instant;
@@ -61,8 +67,9 @@ void KeyKernel::FindRanges() {
 
 /// latest(x) by rule 1 of time, which has its own upper end and ttl.
 void KeyKernel::RunLookups(std::span<const std::uint32_t> requests) {
-  const bool has_lookup = std::any_of(events_.programs.begin(), events_.programs.end(),
-                                      [](const AggregateProgram& program) { return program.function == kLatest; });
+  const bool has_lookup =
+      std::any_of(events_.programs.begin(), events_.programs.end(),
+                  [](const AggregateProgram& program) { return program.function == kLatest; });
   if (!has_lookup) {
     return;
   }
@@ -91,7 +98,8 @@ void KeyKernel::RunPassCounts(const AggregateProgram& program, std::vector<doubl
     }
     return;
   }
-  const std::uint8_t* passes = events_.pass_channels[static_cast<std::size_t>(program.channel)].passes.data() + begin_;
+  const std::uint8_t* passes =
+      events_.pass_channels[static_cast<std::size_t>(program.channel)].passes.data() + begin_;
   CountState state;
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
@@ -106,10 +114,11 @@ void KeyKernel::RunPassCounts(const AggregateProgram& program, std::vector<doubl
   }
 }
 
-/// An event is new to [begin, end) if the equal one before it lies before begin; one that leaves takes its value along if the next
-/// equal one lies at or past the end.
+/// An event is new to [begin, end) if the equal one before it lies before begin; one that leaves
+/// takes its value along if the next equal one lies at or past the end.
 void KeyKernel::RunDistinct(const AggregateProgram& program, std::vector<double>& out) {
-  const DistinctChannel& channel = events_.distinct_channels[static_cast<std::size_t>(program.channel)];
+  const DistinctChannel& channel =
+      events_.distinct_channels[static_cast<std::size_t>(program.channel)];
   const std::uint32_t* previous_end = channel.previous_end.data() + begin_;
   const std::uint32_t* next = channel.next.data() + begin_;
   const std::vector<Range>& ranges = ranges_[static_cast<std::size_t>(program.window)];
@@ -127,8 +136,8 @@ void KeyKernel::RunDistinct(const AggregateProgram& program, std::vector<double>
   }
 }
 
-/// All sums and means of one channel by differences of prefix states. Where a difference cancels so far that the carried errors
-/// no longer cover it, the window is added up anew.
+/// All sums and means of one channel by differences of prefix states. Where a difference cancels so
+/// far that the carried errors no longer cover it, the window is added up anew.
 void KeyKernel::RunSums(int channel) {
   const std::span<const double> values = Values(channel);
   const std::uint32_t last = ranges_[0].empty() ? 0 : ranges_[0].back().end;
@@ -142,7 +151,8 @@ void KeyKernel::RunSums(int channel) {
       magnitude += std::fabs(values[i]);
     }
   }
-  // The carried errors are themselves rounded: at most 2^-104 of the sum of magnitudes per addition.
+  // The carried errors are themselves rounded: at most 2^-104 of the sum of magnitudes per
+  // addition.
   const double noise = std::ldexp(magnitude * (static_cast<double>(last) + 1), -104);
   for (std::size_t a = 0; a < events_.programs.size(); ++a) {
     const AggregateProgram& program = events_.programs[a];
@@ -190,7 +200,8 @@ void KeyKernel::RunExtreme(const AggregateProgram& program, std::vector<double>&
   }
 }
 
-/// Monotonic queue: positions whose value no later one in the window beats; the front is the answer.
+/// Monotonic queue: positions whose value no later one in the window beats; the front is the
+/// answer.
 template <bool kIsMax>
 void KeyKernel::RunSlidingExtreme(const AggregateProgram& program, std::vector<double>& out) {
   const std::span<const double> values = Values(program.channel);
@@ -204,7 +215,8 @@ void KeyKernel::RunSlidingExtreme(const AggregateProgram& program, std::vector<d
       if (std::isnan(values[end])) {
         continue;
       }
-      while (tail > head && !ExtremeState<kIsMax>::IsBeyond(values[deque_[tail - 1]], values[end])) {
+      while (tail > head &&
+             !ExtremeState<kIsMax>::IsBeyond(values[deque_[tail - 1]], values[end])) {
         --tail;
       }
       deque_[tail++] = end;
@@ -242,7 +254,8 @@ void KeyKernel::RunLast(const AggregateProgram& program, std::vector<double>& ou
   }
 }
 
-/// Moments cannot be taken away again without loss, so a window is read anew; all history is one sweep.
+/// Moments cannot be taken away again without loss, so a window is read anew; all history is one
+/// sweep.
 void KeyKernel::RunStddev(const AggregateProgram& program, std::vector<double>& out) {
   const std::span<const double> values = Values(program.channel);
   const std::vector<Range>& ranges = ranges_[static_cast<std::size_t>(program.window)];
@@ -288,9 +301,10 @@ void KeyKernel::Run(std::size_t key, std::span<const std::uint32_t> requests) {
   }
   FindRanges();
   for (std::size_t channel = 0; channel < events_.value_channels.size(); ++channel) {
-    const bool is_summed = std::any_of(events_.programs.begin(), events_.programs.end(), [&](const AggregateProgram& program) {
-      return IsSum(program.function) && program.channel == static_cast<int>(channel);
-    });
+    const bool is_summed = std::any_of(
+        events_.programs.begin(), events_.programs.end(), [&](const AggregateProgram& program) {
+          return IsSum(program.function) && program.channel == static_cast<int>(channel);
+        });
     if (is_summed) {
       RunSums(static_cast<int>(channel));
     }
@@ -300,19 +314,34 @@ void KeyKernel::Run(std::size_t key, std::span<const std::uint32_t> requests) {
     std::vector<double>& out = output_.aggregates[a];
     switch (program.function) {
       case kCountRows:
-      case kCount: RunPassCounts(program, out); break;
+      case kCount:
+        RunPassCounts(program, out);
+        break;
       case kCountDistinct:
-      case kCountDistinctMonths: RunDistinct(program, out); break;
+      case kCountDistinctMonths:
+        RunDistinct(program, out);
+        break;
       case kMin:
-      case kDaysSinceMin: RunExtreme<false>(program, out); break;
+      case kDaysSinceMin:
+        RunExtreme<false>(program, out);
+        break;
       case kMax:
-      case kDaysSinceMax: RunExtreme<true>(program, out); break;
-      case kFirst: RunFirst(program, out); break;
-      case kLast: RunLast(program, out); break;
-      case kStddev: RunStddev(program, out); break;
+      case kDaysSinceMax:
+        RunExtreme<true>(program, out);
+        break;
+      case kFirst:
+        RunFirst(program, out);
+        break;
+      case kLast:
+        RunLast(program, out);
+        break;
+      case kStddev:
+        RunStddev(program, out);
+        break;
       case kSum:
       case kAvg:
-      case kLatest: break;  // Done above.
+      case kLatest:
+        break;  // Done above.
     }
   }
 }
@@ -333,12 +362,14 @@ double FinishOver(std::span<const double> values, std::span<const std::uint32_t>
 }  // namespace
 
 /// One aggregate over the given events of the key, added one by one.
-double KeyKernel::OverKnown(const AggregateProgram& program, std::span<const std::uint32_t> positions) const {
+double KeyKernel::OverKnown(const AggregateProgram& program,
+                            std::span<const std::uint32_t> positions) const {
   if (program.function == kCountRows || program.function == kCount) {
     if (program.channel < 0) {
       return static_cast<double>(positions.size());
     }
-    const std::vector<std::uint8_t>& passes = events_.pass_channels[static_cast<std::size_t>(program.channel)].passes;
+    const std::vector<std::uint8_t>& passes =
+        events_.pass_channels[static_cast<std::size_t>(program.channel)].passes;
     CountState state;
     for (const std::uint32_t position : positions) {
       state.n += passes[begin_ + position];
@@ -346,7 +377,8 @@ double KeyKernel::OverKnown(const AggregateProgram& program, std::span<const std
     return state.Finish();
   }
   if (program.function == kCountDistinct || program.function == kCountDistinctMonths) {
-    const std::vector<std::int32_t>& codes = events_.distinct_channels[static_cast<std::size_t>(program.channel)].codes;
+    const std::vector<std::int32_t>& codes =
+        events_.distinct_channels[static_cast<std::size_t>(program.channel)].codes;
     DistinctState state;
     for (const std::uint32_t position : positions) {
       if (codes[begin_ + position] >= 0) {
@@ -358,13 +390,19 @@ double KeyKernel::OverKnown(const AggregateProgram& program, std::span<const std
   const std::span<const double> values = Values(program.channel);
   switch (program.function) {
     case kMin:
-    case kDaysSinceMin: return FinishOver<MinState>(values, positions);
+    case kDaysSinceMin:
+      return FinishOver<MinState>(values, positions);
     case kMax:
-    case kDaysSinceMax: return FinishOver<MaxState>(values, positions);
-    case kFirst: return FinishOver<FirstState>(values, positions);
-    case kLast: return FinishOver<LastState>(values, positions);
-    case kStddev: return FinishOver<MomentState>(values, positions);
-    default: break;
+    case kDaysSinceMax:
+      return FinishOver<MaxState>(values, positions);
+    case kFirst:
+      return FinishOver<FirstState>(values, positions);
+    case kLast:
+      return FinishOver<LastState>(values, positions);
+    case kStddev:
+      return FinishOver<MomentState>(values, positions);
+    default:
+      break;
   }
   SumState state;
   for (const std::uint32_t position : positions) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labels: an as-of grid, who is in the population, what counts as positive, and the split by time that cannot leak.
+// Labels: an as-of grid, who is in the population, what counts as positive, and the split by time
+// that cannot leak.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct AsOfGrid {
   static const base::Declaration<AsOfGrid>& Declared();
 };
 
-/// The as-of times of a grid; kInvalidArgument if `from` is after `to` or there are more than 100,000.
+/// The as-of times of a grid; kInvalidArgument if `from` is after `to` or there are more than
+/// 100,000.
 Result<std::vector<std::int64_t>> AsOfTimes(const AsOfGrid& grid);
 
 /// A label by presence of events: "churned = no purchase in the 90 days from the as-of time".
@@ -58,9 +60,11 @@ struct PresenceRule {
 Result<PresenceRule> ParsePresenceRule(const base::Located<std::string>& text);
 
 /// Label rows: columns <key>, `as_of` (timestamp), <name> (int64, 0 or 1), sorted by (as_of, key).
-///   - kInvalidArgument: an unknown column; an as-of time whose label window passes the last event of the source (its label could
+///   - kInvalidArgument: an unknown column; an as-of time whose label window passes the last event
+///   of the source (its label could
 ///     not be known), unless `censored` is "drop"; no row at all.
-Result<data::Table> BuildLabels(const Context& context, const LabelSpec& spec, const data::Table& source);
+Result<data::Table> BuildLabels(const Context& context, const LabelSpec& spec,
+                                const data::Table& source);
 
 /// As-of times of one set, both ends included; an absent end is open.
 struct SplitRange {
@@ -85,9 +89,11 @@ enum class SplitSet : std::uint8_t { kNone = 0, kTrain = 1, kValidation = 2, kTe
 ///
 /// @param as_of_micros  n as-of times.
 /// @param horizon       length of the label window.
-///   - kInvalidArgument: sets that overlap or are out of order; a set without rows; a set whose last label window
+///   - kInvalidArgument: sets that overlap or are out of order; a set without rows; a set whose
+///   last label window
 ///     [as-of, as-of + horizon) reaches past the first as-of time of a later set.
-Result<std::vector<SplitSet>> AssignSplit(std::span<const std::int64_t> as_of_micros, const SplitSpec& spec, Duration horizon);
+Result<std::vector<SplitSet>> AssignSplit(std::span<const std::int64_t> as_of_micros,
+                                          const SplitSpec& spec, Duration horizon);
 
 /// One view with the events that it reads.
 struct ViewInput {
@@ -95,10 +101,12 @@ struct ViewInput {
   const data::Table* source = nullptr;
 };
 
-/// The label table's columns followed by the features of every view, evaluated at each row's key and as-of time: same rows, same
-/// order, duplicates kept. `key` and `as_of` name the columns of `labels` that hold them.
+/// The label table's columns followed by the features of every view, evaluated at each row's key
+/// and as-of time: same rows, same order, duplicates kept. `key` and `as_of` name the columns of
+/// `labels` that hold them.
 ///   - kInvalidArgument: two views (or the labels) give one name.
-Result<data::Table> BuildTrainingSet(const Context& context, const data::Table& labels, const std::string& key,
-                                     const std::string& as_of, std::span<const ViewInput> views);
+Result<data::Table> BuildTrainingSet(const Context& context, const data::Table& labels,
+                                     const std::string& key, const std::string& as_of,
+                                     std::span<const ViewInput> views);
 
 }  // namespace millrace::features

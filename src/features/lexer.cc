@@ -8,11 +8,18 @@
 namespace millrace::features::internal {
 namespace {
 
-bool IsNameStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool IsNameStart(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool IsBlank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
-/// Reads a text in quotes that starts at `at`; a doubled quote stands for one. Returns the byte after it, npos if it is not closed.
+/// Reads a text in quotes that starts at `at`; a doubled quote stands for one. Returns the byte
+/// after it, npos if it is not closed.
 std::size_t ReadQuoted(std::string_view text, std::size_t at, std::string& out) {
   const char quote = text[at];
   for (std::size_t i = at + 1; i < text.size(); ++i) {
@@ -28,7 +35,8 @@ std::size_t ReadQuoted(std::string_view text, std::size_t at, std::string& out) 
   return std::string_view::npos;
 }
 
-/// Reads a number, or a duration where letters follow at once. Returns the byte after it, npos if it is neither.
+/// Reads a number, or a duration where letters follow at once. Returns the byte after it, npos if
+/// it is neither.
 std::size_t ReadNumber(std::string_view text, std::size_t at, Token& token) {
   const char* begin = text.data() + at;
   const char* end = text.data() + text.size();
@@ -114,7 +122,8 @@ Result<std::vector<Token>> Lex(std::string_view text, const base::SourceLocation
       token.kind = c == '"' ? Token::Kind::kQuotedName : Token::Kind::kText;
       next = ReadQuoted(text, at, token.text);
       if (next == std::string_view::npos) {
-        return base::InvalidArgument(std::string("a text that starts with ") + c + " is not closed").At(PlaceOf(where, at));
+        return base::InvalidArgument(std::string("a text that starts with ") + c + " is not closed")
+            .At(PlaceOf(where, at));
       }
     } else if (IsDigit(c) || (c == '.' && at + 1 < text.size() && IsDigit(text[at + 1]))) {
       next = ReadNumber(text, at, token);
@@ -123,7 +132,8 @@ Result<std::vector<Token>> Lex(std::string_view text, const base::SourceLocation
     }
     if (next == std::string_view::npos) {
       return base::InvalidArgument("unexpected \"" + std::string(text.substr(at, 12)) +
-                                   "\"; expected a name, a number, a text in single quotes, or one of ( ) , + - * / = != < <= > >=")
+                                   "\"; expected a name, a number, a text in single quotes, or one "
+                                   "of ( ) , + - * / = != < <= > >=")
           .At(PlaceOf(where, at));
     }
     tokens.push_back(std::move(token));

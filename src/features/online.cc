@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Online rows and the list of published views as bytes of a key-value store; docs/formats/online.md is their description.
+// Online rows and the list of published views as bytes of a key-value store; docs/formats/online.md
+// is their description.
 #include "features/online.h"
 
 #include <algorithm>
@@ -58,10 +59,12 @@ std::optional<EntityKey> ReadKey(std::string_view bytes) {
     return EntityKey(std::string(bytes));
   }
   std::uint64_t ordered = 0;
-  if (kind != kInt64Key || bytes.size() != sizeof(ordered) || !internal::TakeBytes(bytes, ordered)) {
+  if (kind != kInt64Key || bytes.size() != sizeof(ordered) ||
+      !internal::TakeBytes(bytes, ordered)) {
     return std::nullopt;
   }
-  return EntityKey(static_cast<std::int64_t>(__builtin_bswap64(ordered) ^ (std::uint64_t{1} << 63)));
+  return EntityKey(
+      static_cast<std::int64_t>(__builtin_bswap64(ordered) ^ (std::uint64_t{1} << 63)));
 }
 
 std::string RowBytes(Timestamp as_of, std::span<const double> values) {
@@ -74,7 +77,8 @@ std::string RowBytes(Timestamp as_of, std::span<const double> values) {
   std::string bitmap(bitmap_bytes, '\0');
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::isnan(values[i])) {
-      bitmap[i / 8] = static_cast<char>(static_cast<unsigned char>(bitmap[i / 8]) | (1u << (i % 8)));
+      bitmap[i / 8] =
+          static_cast<char>(static_cast<unsigned char>(bitmap[i / 8]) | (1u << (i % 8)));
     }
   }
   out += bitmap;
@@ -89,14 +93,17 @@ Result<OnlineRow> ReadRow(std::string_view bytes, std::string_view what) {
   std::uint8_t format = 0;
   std::uint32_t n = 0;
   if (internal::TakeBytes(bytes, format) && format > kRowFormat) {
-    return base::FailedPrecondition("online row of " + std::string(what) + " has format " + std::to_string(format) +
-                                    ", this version reads up to " + std::to_string(kRowFormat))
+    return base::FailedPrecondition("online row of " + std::string(what) + " has format " +
+                                    std::to_string(format) + ", this version reads up to " +
+                                    std::to_string(kRowFormat))
         .Hint("use the version of millrace that published it, or publish again");
   }
-  const bool has_head = format == kRowFormat && internal::TakeBytes(bytes, row.as_of.micros) && internal::TakeBytes(bytes, n);
+  const bool has_head = format == kRowFormat && internal::TakeBytes(bytes, row.as_of.micros) &&
+                        internal::TakeBytes(bytes, n);
   const std::size_t bitmap_bytes = (std::size_t{n} + 7) / 8;
   if (!has_head || bytes.size() != bitmap_bytes + std::size_t{n} * 8) {
-    return base::DataLoss("online row of " + std::string(what) + " is damaged: " + std::to_string(bytes.size()) + " bytes for " +
+    return base::DataLoss("online row of " + std::string(what) +
+                          " is damaged: " + std::to_string(bytes.size()) + " bytes for " +
                           std::to_string(n) + " values")
         .Hint("publish the view again");
   }
@@ -134,27 +141,31 @@ std::string ViewBytes(const ViewPlan& plan, Timestamp as_of, std::size_t keys) {
 Result<PublishedView> ReadView(std::string_view key, std::string_view bytes) {
   PublishedView view;
   if (key.size() != kViewPrefix.size() + view.hash.bytes.size()) {
-    return base::DataLoss("the online store has a view entry with a key of " + std::to_string(key.size()) + " bytes, wanted 18");
+    return base::DataLoss("the online store has a view entry with a key of " +
+                          std::to_string(key.size()) + " bytes, wanted 18");
   }
-  std::copy(key.begin() + kViewPrefix.size(), key.end(), reinterpret_cast<char*>(view.hash.bytes.data()));
+  std::copy(key.begin() + kViewPrefix.size(), key.end(),
+            reinterpret_cast<char*>(view.hash.bytes.data()));
   const std::string source = "online view " + view.hash.Hex();
   MILL_ASSIGN_OR_RETURN(const json text, base::ParseJson(bytes, source));
   try {
     if (const int format = text.at("format").get<int>(); format > kViewFormat) {
-      return base::FailedPrecondition(source + " has format " + std::to_string(format) + ", this version reads up to " +
-                                      std::to_string(kViewFormat));
+      return base::FailedPrecondition(source + " has format " + std::to_string(format) +
+                                      ", this version reads up to " + std::to_string(kViewFormat));
     }
     view.name = text.at("name").get<std::string>();
     view.entity = text.at("entity").get<std::string>();
     view.key = text.at("key").get<std::string>();
-    view.key_type = text.at("key_type").get<std::string>() == "string" ? data::ColumnType::kString : data::ColumnType::kInt64;
+    view.key_type = text.at("key_type").get<std::string>() == "string" ? data::ColumnType::kString
+                                                                       : data::ColumnType::kInt64;
     view.source = text.at("source").get<std::string>();
     view.as_of.micros = text.at("as_of").get<std::int64_t>();
     view.keys = text.at("keys").get<std::int64_t>();
     for (const json& column : text.at("columns")) {
       FeatureColumn& out = view.columns.emplace_back();
       out.name = column.at("name").get<std::string>();
-      out.type = column.at("type").get<std::string>() == "int64" ? data::ColumnType::kInt64 : data::ColumnType::kDouble;
+      out.type = column.at("type").get<std::string>() == "int64" ? data::ColumnType::kInt64
+                                                                 : data::ColumnType::kDouble;
       out.is_derived = column.at("is_derived").get<bool>();
       out.definition = column.at("definition").get<std::string>();
     }
@@ -167,18 +178,20 @@ Result<PublishedView> ReadView(std::string_view key, std::string_view bytes) {
 /// Refuses null keys and keys given twice: which of two rows would stay is nobody's to guess.
 Result<void> CheckKeys(const ViewPlan& plan, const KeyColumn& keys, std::int64_t value_rows) {
   if (static_cast<std::int64_t>(keys.size()) != value_rows) {
-    return base::InvalidArgument("publishing view \"" + plan.name + "\": " + std::to_string(keys.size()) + " keys, but " +
-                                 std::to_string(value_rows) + " rows of values; wanted one row per key");
+    return base::InvalidArgument(
+        "publishing view \"" + plan.name + "\": " + std::to_string(keys.size()) + " keys, but " +
+        std::to_string(value_rows) + " rows of values; wanted one row per key");
   }
   std::set<EntityKey> seen;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (keys.IsNull(i)) {
-      return base::InvalidArgument("publishing view \"" + plan.name + "\": the key of row " + std::to_string(i) +
-                                   " is null, wanted a value");
+      return base::InvalidArgument("publishing view \"" + plan.name + "\": the key of row " +
+                                   std::to_string(i) + " is null, wanted a value");
     }
     if (!seen.insert(keys.At(i)).second) {
-      return base::InvalidArgument("publishing view \"" + plan.name + "\": key " + KeyText(keys.At(i)) +
-                                   " comes twice (second: row " + std::to_string(i) + "), wanted each key once");
+      return base::InvalidArgument("publishing view \"" + plan.name + "\": key " +
+                                   KeyText(keys.At(i)) + " comes twice (second: row " +
+                                   std::to_string(i) + "), wanted each key once");
     }
   }
   if (keys.size() > 0 && keys.type() != plan.key_type) {
@@ -191,7 +204,8 @@ Result<void> CheckKeys(const ViewPlan& plan, const KeyColumn& keys, std::int64_t
 
 }  // namespace
 
-Result<void> OnlineStore::Publish(const Context& context, const ViewPlan& plan, const KeyColumn& keys, Timestamp as_of,
+Result<void> OnlineStore::Publish(const Context& context, const ViewPlan& plan,
+                                  const KeyColumn& keys, Timestamp as_of,
                                   const data::Table& values) {
   MILL_RETURN_IF_ERROR(CheckKeys(plan, keys, values.rows()));
   std::vector<std::vector<double>> columns;
@@ -221,18 +235,22 @@ Result<void> OnlineStore::Publish(const Context& context, const ViewPlan& plan, 
   return kv_->PutMany(puts);
 }
 
-Result<std::optional<OnlineRow>> OnlineStore::Get(const ContentHash& view, const EntityKey& key) const {
-  MILL_ASSIGN_OR_RETURN(std::vector<std::optional<OnlineRow>> rows, GetMany(view, std::span(&key, 1)));
+Result<std::optional<OnlineRow>> OnlineStore::Get(const ContentHash& view,
+                                                  const EntityKey& key) const {
+  MILL_ASSIGN_OR_RETURN(std::vector<std::optional<OnlineRow>> rows,
+                        GetMany(view, std::span(&key, 1)));
   return std::move(rows.front());
 }
 
-Result<std::vector<std::optional<OnlineRow>>> OnlineStore::GetMany(const ContentHash& view, std::span<const EntityKey> keys) const {
+Result<std::vector<std::optional<OnlineRow>>> OnlineStore::GetMany(
+    const ContentHash& view, std::span<const EntityKey> keys) const {
   const std::string prefix = Prefixed(kRowPrefix, view);
   std::vector<std::string> stored_keys(keys.size(), prefix);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     AppendKey(stored_keys[i], keys[i]);
   }
-  MILL_ASSIGN_OR_RETURN(const std::vector<std::optional<store::Entry>> entries, kv_->GetMany(stored_keys));
+  MILL_ASSIGN_OR_RETURN(const std::vector<std::optional<store::Entry>> entries,
+                        kv_->GetMany(stored_keys));
   std::vector<std::optional<OnlineRow>> rows(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (entries[i].has_value()) {
@@ -257,13 +275,15 @@ Result<std::vector<PublishedView>> OnlineStore::Views() const {
   if (error.has_value()) {
     return *std::move(error);
   }
-  std::stable_sort(views.begin(), views.end(), [](const PublishedView& a, const PublishedView& b) { return a.name < b.name; });
+  std::stable_sort(views.begin(), views.end(),
+                   [](const PublishedView& a, const PublishedView& b) { return a.name < b.name; });
   return views;
 }
 
 Result<std::optional<PublishedView>> OnlineStore::FindView(const ContentHash& view) const {
   const std::string key = Prefixed(kViewPrefix, view);
-  MILL_ASSIGN_OR_RETURN(const std::vector<std::optional<store::Entry>> entries, kv_->GetMany(std::span(&key, 1)));
+  MILL_ASSIGN_OR_RETURN(const std::vector<std::optional<store::Entry>> entries,
+                        kv_->GetMany(std::span(&key, 1)));
   if (!entries.front().has_value()) {
     return std::optional<PublishedView>();
   }
@@ -271,7 +291,8 @@ Result<std::optional<PublishedView>> OnlineStore::FindView(const ContentHash& vi
   return std::optional<PublishedView>(std::move(found));
 }
 
-Result<std::vector<std::pair<EntityKey, OnlineRow>>> OnlineStore::Rows(const ContentHash& view, std::size_t limit) const {
+Result<std::vector<std::pair<EntityKey, OnlineRow>>> OnlineStore::Rows(const ContentHash& view,
+                                                                       std::size_t limit) const {
   const std::string prefix = Prefixed(kRowPrefix, view);
   std::vector<std::pair<EntityKey, OnlineRow>> rows;
   std::optional<Error> error;
@@ -280,9 +301,11 @@ Result<std::vector<std::pair<EntityKey, OnlineRow>>> OnlineStore::Rows(const Con
       return false;
     }
     const std::optional<EntityKey> entity_key = ReadKey(key.substr(prefix.size()));
-    Result<OnlineRow> row = ReadRow(entry.value, entity_key.has_value() ? KeyText(*entity_key) : "an unreadable key");
+    Result<OnlineRow> row =
+        ReadRow(entry.value, entity_key.has_value() ? KeyText(*entity_key) : "an unreadable key");
     if (!row.ok() || !entity_key.has_value()) {
-      error = row.ok() ? base::DataLoss("a stored key of view " + view.Hex() + " is damaged") : std::move(row).error();
+      error = row.ok() ? base::DataLoss("a stored key of view " + view.Hex() + " is damaged")
+                       : std::move(row).error();
       return false;
     }
     rows.emplace_back(*entity_key, *std::move(row));

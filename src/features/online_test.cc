@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The online store: what is published is what is read, older never overwrites newer, views do not mix, bytes are as documented.
+// The online store: what is published is what is read, older never overwrites newer, views do not
+// mix, bytes are as documented.
 #include "features/online.h"
 
 #include <cmath>
@@ -41,8 +42,10 @@ class OnlineStoreTest : public ::testing::Test {
   std::unique_ptr<store::KeyValue> kv_ = store::MakeMemoryKeyValue();
   OnlineStore online_{*kv_};
   const ViewPlan plan_ = CompileView("features: {n: count(*), s: sum(x)}");
-  const data::Table events_ =
-      EventTable({{1, "2010-01-01", 1.5}, {-2, "2010-01-01", std::nullopt}, {1, "2010-02-01", 2.0}, {3, "2010-02-01", 4.0}});
+  const data::Table events_ = EventTable({{1, "2010-01-01", 1.5},
+                                          {-2, "2010-01-01", std::nullopt},
+                                          {1, "2010-02-01", 2.0},
+                                          {3, "2010-02-01", 4.0}});
 };
 
 TEST_F(OnlineStoreTest, WhatIsPublishedIsRead) {
@@ -61,7 +64,8 @@ TEST_F(OnlineStoreTest, WhatIsPublishedIsRead) {
 
 TEST_F(OnlineStoreTest, ManyKeysComeInOrderWithHoles) {
   Publish(plan_, events_, "2010-03-01");
-  const std::vector<EntityKey> keys = {std::int64_t{3}, std::int64_t{7}, std::int64_t{1}, std::int64_t{3}};
+  const std::vector<EntityKey> keys = {std::int64_t{3}, std::int64_t{7}, std::int64_t{1},
+                                       std::int64_t{3}};
   const auto rows = online_.GetMany(plan_.hash, keys).value();
   EXPECT_EQ(rows[0]->values[1], 4.0);
   EXPECT_FALSE(rows[1].has_value());
@@ -129,7 +133,9 @@ TEST_F(OnlineStoreTest, NullAndDoubledKeysAreRefused) {
                                  .Finish()
                                  .value();
   const auto error_of = [&](data::Int64Column keys) {
-    return online_.Publish(context_, plan_, KeyColumn::Int64s(std::move(keys)), {0}, values).error().ToString();
+    return online_.Publish(context_, plan_, KeyColumn::Int64s(std::move(keys)), {0}, values)
+        .error()
+        .ToString();
   };
   EXPECT_THAT(error_of({{1, 1}, {}}), HasSubstr("key 1 comes twice (second: row 1)"));
   EXPECT_THAT(error_of({{1, 0}, {0, 1}}), HasSubstr("the key of row 1 is null"));
@@ -143,14 +149,17 @@ TEST_F(OnlineStoreTest, StoredBytesAreAsDocumented) {
     std::string text;
     for (const char c : bytes) {
       static constexpr char kDigits[] = "0123456789abcdef";
-      text += {kDigits[static_cast<unsigned char>(c) >> 4], kDigits[static_cast<unsigned char>(c) & 15]};
+      text += {kDigits[static_cast<unsigned char>(c) >> 4],
+               kDigits[static_cast<unsigned char>(c) & 15]};
     }
     return text;
   };
-  ASSERT_TRUE(kv_->Scan("f", [&](std::string_view key, const store::Entry& entry) {
-                   stored[hex(key)] = hex(entry.value);
-                   return true;
-                 }).ok());
+  ASSERT_TRUE(kv_->Scan("f",
+                        [&](std::string_view key, const store::Entry& entry) {
+                          stored[hex(key)] = hex(entry.value);
+                          return true;
+                        })
+                  .ok());
   ASSERT_EQ(stored.size(), 2u);
   // Format 1, 2010-03-01 in microseconds, two values, bitmap 10b (the sum is null), 1.0, 0.0.
   EXPECT_EQ(stored["6672" + plan_.hash.Hex() + "697ffffffffffffffe"],
@@ -162,10 +171,12 @@ TEST_F(OnlineStoreTest, StoredBytesAreAsDocumented) {
 TEST_F(OnlineStoreTest, DamagedAndNewerRowsAreRefused) {
   Publish(plan_, events_, "2010-03-01");
   std::string key;
-  ASSERT_TRUE(kv_->Scan("fr", [&](std::string_view found, const store::Entry&) {
-                   key = std::string(found);
-                   return false;
-                 }).ok());
+  ASSERT_TRUE(kv_->Scan("fr",
+                        [&](std::string_view found, const store::Entry&) {
+                          key = std::string(found);
+                          return false;
+                        })
+                  .ok());
   const auto get = [&](std::string value) {
     const store::Put put{key, {Micros("2011-01-01"), 0, 0}, std::move(value)};
     EXPECT_TRUE(kv_->PutMany(std::span(&put, 1)).ok());

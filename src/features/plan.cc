@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/nearest_name.h"
+#include "features/internal/column_scope.h"
 
 namespace millrace::features {
 namespace {
@@ -18,37 +19,7 @@ using base::ErrorList;
 using base::InvalidArgument;
 using data::ColumnInfo;
 using data::ColumnType;
-
-/// What an expression in a filter yields.
-enum class ValueType { kNumber, kBoolean, kText, kTimestamp };
-
-std::string_view ValueTypeName(ValueType type) {
-  switch (type) {
-    case ValueType::kNumber: return "a number";
-    case ValueType::kBoolean: return "a condition";
-    case ValueType::kText: return "a text";
-    case ValueType::kTimestamp: return "a timestamp";
-  }
-  return "";
-}
-
-ValueType ValueTypeOf(ColumnType type) {
-  switch (type) {
-    case ColumnType::kBool: return ValueType::kBoolean;
-    case ColumnType::kString: return ValueType::kText;
-    case ColumnType::kTimestamp: return ValueType::kTimestamp;
-    default: return ValueType::kNumber;
-  }
-}
-
-std::vector<std::string> NamesOf(const std::vector<ColumnInfo>& columns) {
-  std::vector<std::string> names;
-  names.reserve(columns.size());
-  for (const ColumnInfo& column : columns) {
-    names.push_back(column.name);
-  }
-  return names;
-}
+using internal::ValueType;
 
 struct FunctionRow {
   std::string_view name;
@@ -75,36 +46,44 @@ constexpr FunctionRow kFunctionRows[] = {
 
 std::string FunctionText(const FunctionRow& row, const std::string& column) {
   switch (row.function) {
-    case AggregateFunction::kCountDistinctMonths: return "count_distinct(month(" + column + "))";
-    case AggregateFunction::kDaysSinceMax: return "days_since(max(" + column + "))";
-    case AggregateFunction::kDaysSinceMin: return "days_since(min(" + column + "))";
-    default: return std::string(row.name) + "(" + column + ")";
+    case AggregateFunction::kCountDistinctMonths:
+      return "count_distinct(month(" + column + "))";
+    case AggregateFunction::kDaysSinceMax:
+      return "days_since(max(" + column + "))";
+    case AggregateFunction::kDaysSinceMin:
+      return "days_since(min(" + column + "))";
+    default:
+      return std::string(row.name) + "(" + column + ")";
   }
 }
 
 bool IsCount(AggregateFunction function) {
   using enum AggregateFunction;
-  return function == kCountRows || function == kCount || function == kCountDistinct || function == kCountDistinctMonths;
+  return function == kCountRows || function == kCount || function == kCountDistinct ||
+         function == kCountDistinctMonths;
 }
 
 /// Compiles one view. Mistakes go to the list of the whole file.
 class ViewCompiler {
  public:
-  ViewCompiler(const FeatureFile& file, const ViewSpec& spec, ErrorList& errors) : file_(file), spec_(spec), errors_(errors) {}
+  ViewCompiler(const FeatureFile& file, const ViewSpec& spec, std::vector<ColumnInfo> schema,
+               ErrorList& errors)
+      : file_(file),
+        spec_(spec),
+        errors_(errors),
+        scope_(std::move(schema), spec.source.value, errors) {}
 
-  ViewPlan Compile(const base::Located<std::string>& name, std::vector<ColumnInfo> schema);
+  ViewPlan Compile(const base::Located<std::string>& name);
 
  private:
-  const ColumnInfo* FindColumn(const std::string& name, const base::SourceLocation& where, std::string_view role);
-  void RequireTimestamp(const base::Located<std::string>& column, std::string_view role, std::string& out);
-  int InputIndex(const ColumnInfo& column);
+  void RequireTimestamp(const base::Located<std::string>& column, std::string_view role,
+                        std::string& out);
   bool TakeName(const base::Located<std::string>& name);
-  void CompileFeature(const base::Located<std::string>& name, const base::Located<std::string>& text);
-  bool CheckInputType(const FunctionRow& row, const ColumnInfo& column, const base::SourceLocation& where);
+  void CompileFeature(const base::Located<std::string>& name,
+                      const base::Located<std::string>& text);
+  bool CheckInputType(const FunctionRow& row, const ColumnInfo& column,
+                      const base::SourceLocation& where);
   std::optional<int> FilterIndex(Expression filter, std::string& canonical);
-  std::optional<ValueType> Typed(Expression& e);
-  std::optional<ValueType> TypedName(Expression& e);
-  std::optional<ValueType> TypedComparison(Expression& e, const std::vector<ValueType>& types);
   void CompileDerived();
   bool Resolve(Expression& e, std::vector<std::size_t>& uses);
   bool Place(std::size_t index, std::vector<std::size_t>& path);
@@ -113,56 +92,40 @@ class ViewCompiler {
   const FeatureFile& file_;
   const ViewSpec& spec_;
   ErrorList& errors_;
-  std::vector<ColumnInfo> schema_;
+  internal::ColumnScope scope_;
   ViewPlan plan_;
-  /// Derived features as parsed, what each uses of its like, and how far their ordering is: 0 not seen, 1 on the path, 2 placed.
+  /// Derived features as parsed, what each uses of its like, and how far their ordering is: 0 not
+  /// seen, 1 on the path, 2 placed.
   std::vector<Expression> parsed_;
   std::vector<std::vector<std::size_t>> uses_;
   std::vector<int> state_;
 };
 
-const ColumnInfo* ViewCompiler::FindColumn(const std::string& name, const base::SourceLocation& where, std::string_view role) {
-  for (const ColumnInfo& column : schema_) {
-    if (column.name == name) {
-      return &column;
-    }
-  }
-  errors_.Add(InvalidArgument(std::string(role) + " \"" + name + "\" is no column of source \"" + spec_.source.value + "\"" +
-                              base::DidYouMean(name, NamesOf(schema_)))
-                  .At(where));
-  return nullptr;
-}
-
-void ViewCompiler::RequireTimestamp(const base::Located<std::string>& column, std::string_view role, std::string& out) {
-  const ColumnInfo* info = FindColumn(column.value, column.where, role);
+void ViewCompiler::RequireTimestamp(const base::Located<std::string>& column, std::string_view role,
+                                    std::string& out) {
+  const ColumnInfo* info = scope_.Find(column.value, column.where, role);
   if (info == nullptr) {
     return;
   }
   if (info->type != ColumnType::kTimestamp) {
     errors_.Add(InvalidArgument(std::string(role) + " \"" + column.value + "\" has type " +
-                                std::string(data::ColumnTypeName(info->type)) + ", wanted timestamp")
+                                std::string(data::ColumnTypeName(info->type)) +
+                                ", wanted timestamp")
                     .At(column.where)
                     .Hint("cast it in the table's SQL"));
   }
   out = column.value;
 }
 
-int ViewCompiler::InputIndex(const ColumnInfo& column) {
-  for (std::size_t i = 0; i < plan_.inputs.size(); ++i) {
-    if (plan_.inputs[i].name == column.name) {
-      return static_cast<int>(i);
-    }
-  }
-  plan_.inputs.push_back(column);
-  return static_cast<int>(plan_.inputs.size()) - 1;
-}
-
 bool ViewCompiler::TakeName(const base::Located<std::string>& name) {
-  const bool is_taken = std::any_of(plan_.columns.begin(), plan_.columns.end(),
-                                    [&](const FeatureColumn& column) { return column.name == name.value; });
+  const bool is_taken =
+      std::any_of(plan_.columns.begin(), plan_.columns.end(),
+                  [&](const FeatureColumn& column) { return column.name == name.value; });
   if (is_taken || name.value == plan_.key || name.value == "as_of" || name.value.empty()) {
     errors_.Add(InvalidArgument("feature name \"" + name.value + "\" is " +
-                                (name.value.empty() ? "empty" : is_taken ? "given twice" : "the name of a key column"))
+                                (name.value.empty() ? "empty"
+                                 : is_taken         ? "given twice"
+                                                    : "the name of a key column"))
                     .At(name.where)
                     .Hint("choose another name"));
     return false;
@@ -170,27 +133,33 @@ bool ViewCompiler::TakeName(const base::Located<std::string>& name) {
   return true;
 }
 
-bool ViewCompiler::CheckInputType(const FunctionRow& row, const ColumnInfo& column, const base::SourceLocation& where) {
+bool ViewCompiler::CheckInputType(const FunctionRow& row, const ColumnInfo& column,
+                                  const base::SourceLocation& where) {
   const bool is_text = column.type == ColumnType::kString;
   const bool is_time = column.type == ColumnType::kTimestamp;
   if (is_text ? row.takes_text : is_time ? row.takes_timestamp : row.takes_number) {
     return true;
   }
   const std::string_view wanted = row.takes_number ? "a number" : "a timestamp";
-  Error error = InvalidArgument(FunctionText(row, column.name) + ": column \"" + column.name + "\" has type " +
-                                std::string(data::ColumnTypeName(column.type)) + ", wanted " + std::string(wanted))
+  Error error = InvalidArgument(FunctionText(row, column.name) + ": column \"" + column.name +
+                                "\" has type " + std::string(data::ColumnTypeName(column.type)) +
+                                ", wanted " + std::string(wanted))
                     .At(where);
   if (is_time) {
-    error = std::move(error).Hint("of a timestamp there are count, count_distinct, count_distinct(month(t)), days_since(max(t)) and "
-                                  "days_since(min(t))");
+    error = std::move(error).Hint(
+        "of a timestamp there are count, count_distinct, count_distinct(month(t)), "
+        "days_since(max(t)) and "
+        "days_since(min(t))");
   } else if (is_text) {
-    error = std::move(error).Hint("of a text there are count and count_distinct; a condition goes behind where");
+    error = std::move(error).Hint(
+        "of a text there are count and count_distinct; a condition goes behind where");
   }
   errors_.Add(std::move(error));
   return false;
 }
 
-void ViewCompiler::CompileFeature(const base::Located<std::string>& name, const base::Located<std::string>& text) {
+void ViewCompiler::CompileFeature(const base::Located<std::string>& name,
+                                  const base::Located<std::string>& text) {
   const bool is_named = TakeName(name);
   Result<ParsedAggregate> parsed = ParseAggregate(text.value, text.where);
   if (!parsed.ok()) {
@@ -204,11 +173,11 @@ void ViewCompiler::CompileFeature(const base::Located<std::string>& name, const 
   std::string canonical = "count(*)";
   if (!parsed->column.empty()) {
     aggregate.function = row->function;
-    const ColumnInfo* column = FindColumn(parsed->column, parsed->column_where, "column");
+    const ColumnInfo* column = scope_.Find(parsed->column, parsed->column_where, "column");
     if (column == nullptr || !CheckInputType(*row, *column, parsed->column_where)) {
       return;
     }
-    aggregate.input = InputIndex(*column);
+    aggregate.input = scope_.InputIndex(*column);
     canonical = FunctionText(*row, column->name);
   }
   if (parsed->filter.has_value()) {
@@ -221,26 +190,31 @@ void ViewCompiler::CompileFeature(const base::Located<std::string>& name, const 
   if (aggregate.window_micros > 0) {
     canonical += " over " + base::FormatDuration({aggregate.window_micros});
   }
-  if (aggregate.function == AggregateFunction::kLatest && (aggregate.filter >= 0 || aggregate.window_micros > 0)) {
-    errors_.Add(InvalidArgument("latest(" + parsed->column + ") looks up one row and takes neither where nor over")
+  if (aggregate.function == AggregateFunction::kLatest &&
+      (aggregate.filter >= 0 || aggregate.window_micros > 0)) {
+    errors_.Add(InvalidArgument("latest(" + parsed->column +
+                                ") looks up one row and takes neither where nor over")
                     .At(text.where)
                     .Hint("last(x) is the aggregate of that kind"));
     return;
   }
   if (is_named) {
-    plan_.columns.push_back({name.value, IsCount(aggregate.function) ? ColumnType::kInt64 : ColumnType::kDouble, canonical, false,
-                             static_cast<int>(plan_.aggregates.size())});
+    plan_.columns.push_back({name.value,
+                             IsCount(aggregate.function) ? ColumnType::kInt64 : ColumnType::kDouble,
+                             canonical, false, static_cast<int>(plan_.aggregates.size())});
     plan_.aggregates.push_back(aggregate);
   }
 }
 
 std::optional<int> ViewCompiler::FilterIndex(Expression filter, std::string& canonical) {
-  const std::optional<ValueType> type = Typed(filter);
+  const std::optional<ValueType> type = scope_.TypeOf(filter);
   if (!type.has_value()) {
     return std::nullopt;
   }
   if (*type != ValueType::kBoolean) {
-    errors_.Add(InvalidArgument("where wants a condition, found " + std::string(ValueTypeName(*type))).At(filter.where));
+    errors_.Add(InvalidArgument("where wants a condition, found " +
+                                std::string(internal::ValueTypeName(*type)))
+                    .At(filter.where));
     return std::nullopt;
   }
   const std::string text = CanonicalText(filter);
@@ -254,107 +228,12 @@ std::optional<int> ViewCompiler::FilterIndex(Expression filter, std::string& can
   return static_cast<int>(plan_.filters.size()) - 1;
 }
 
-std::optional<ValueType> ViewCompiler::TypedName(Expression& e) {
-  const bool is_column =
-      std::any_of(schema_.begin(), schema_.end(), [&](const ColumnInfo& column) { return column.name == e.text; });
-  if (!is_column && (e.text == "true" || e.text == "false")) {
-    e.op = Operator::kNumber;
-    e.number = e.text == "true" ? 1 : 0;
-    e.text.clear();
-    return ValueType::kBoolean;
-  }
-  const ColumnInfo* column = FindColumn(e.text, e.where, "column");
-  if (column == nullptr) {
-    return std::nullopt;
-  }
-  e.number = InputIndex(*column);
-  return ValueTypeOf(column->type);
-}
-
-/// Two sides compare if both are numbers (a condition counts as 0 or 1), both texts, both timestamps, or a timestamp and a text
-/// literal that reads as one.
-std::optional<ValueType> ViewCompiler::TypedComparison(Expression& e, const std::vector<ValueType>& types) {
-  if (std::all_of(e.arguments.begin(), e.arguments.end(), [](const Expression& side) { return side.op == Operator::kText; })) {
-    errors_.Add(InvalidArgument(CanonicalText(e) + " compares texts with each other and no column")
-                    .At(e.where)
-                    .Hint("column names stand without quotes or in double quotes"));
-    return std::nullopt;
-  }
-  const auto is_numeric = [](ValueType type) { return type == ValueType::kNumber || type == ValueType::kBoolean; };
-  for (std::size_t i = 1; i < types.size(); ++i) {
-    if (types[0] == types[i] || (is_numeric(types[0]) && is_numeric(types[i]))) {
-      continue;
-    }
-    Expression* literal = nullptr;
-    if (types[0] == ValueType::kTimestamp && e.arguments[i].op == Operator::kText) {
-      literal = &e.arguments[i];
-    } else if (types[i] == ValueType::kTimestamp && e.arguments[0].op == Operator::kText) {
-      literal = e.arguments.data();
-    }
-    if (literal == nullptr) {
-      errors_.Add(InvalidArgument("cannot compare " + std::string(ValueTypeName(types[0])) + " with " +
-                                  std::string(ValueTypeName(types[i])) + " in " + CanonicalText(e))
-                      .At(e.arguments[i].where)
-                      .Hint("texts stand in single quotes, numbers without"));
-      return std::nullopt;
-    }
-    const Result<Timestamp> instant = base::ParseTimestamp(literal->text);
-    if (!instant.ok()) {
-      errors_.Add(Error(instant.error()).At(literal->where));
-      return std::nullopt;
-    }
-    literal->number = static_cast<double>(instant->micros);
-    literal->text = base::FormatTimestamp(*instant);
-  }
-  return ValueType::kBoolean;
-}
-
-std::optional<ValueType> ViewCompiler::Typed(Expression& e) {
-  if (e.op == Operator::kNumber) {
-    return ValueType::kNumber;
-  }
-  if (e.op == Operator::kText) {
-    return ValueType::kText;
-  }
-  if (e.op == Operator::kName) {
-    return TypedName(e);
-  }
-  std::vector<ValueType> types;
-  for (Expression& argument : e.arguments) {
-    const std::optional<ValueType> type = Typed(argument);
-    if (!type.has_value()) {
-      return std::nullopt;
-    }
-    types.push_back(*type);
-  }
-  switch (e.op) {
-    case Operator::kIsNull: return ValueType::kBoolean;
-    case Operator::kEqual:
-    case Operator::kNotEqual:
-    case Operator::kLess:
-    case Operator::kLessEqual:
-    case Operator::kGreater:
-    case Operator::kGreaterEqual:
-    case Operator::kIn: return TypedComparison(e, types);
-    default: break;
-  }
-  const bool is_logic = e.op == Operator::kAnd || e.op == Operator::kOr || e.op == Operator::kNot;
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    const bool fits = types[i] == ValueType::kBoolean || (!is_logic && types[i] == ValueType::kNumber);
-    if (!fits) {
-      errors_.Add(InvalidArgument(CanonicalText(e) + " wants " + (is_logic ? "a condition" : "a number") + ", found " +
-                                  std::string(ValueTypeName(types[i])))
-                      .At(e.arguments[i].where));
-      return std::nullopt;
-    }
-  }
-  return is_logic ? ValueType::kBoolean : ValueType::kNumber;
-}
-
 /// Binds the names of a derived expression to columns and collects which derived features it uses.
 bool ViewCompiler::Resolve(Expression& e, std::vector<std::size_t>& uses) {
   if (e.op == Operator::kText) {
-    errors_.Add(InvalidArgument("a text ('" + e.text + "') has no place in a derived feature: it computes numbers").At(e.where));
+    errors_.Add(InvalidArgument("a text ('" + e.text +
+                                "') has no place in a derived feature: it computes numbers")
+                    .At(e.where));
     return false;
   }
   if (e.op == Operator::kName) {
@@ -367,13 +246,15 @@ bool ViewCompiler::Resolve(Expression& e, std::vector<std::size_t>& uses) {
         return true;
       }
     }
-    const bool is_broken = std::any_of(spec_.features.begin(), spec_.features.end(),
-                                       [&](const auto& feature) { return feature.first.value == e.text; });
+    const bool is_broken =
+        std::any_of(spec_.features.begin(), spec_.features.end(),
+                    [&](const auto& feature) { return feature.first.value == e.text; });
     if (is_broken) {
       return false;  // Its own mistake is told already.
     }
-    errors_.Add(
-        InvalidArgument("\"" + e.text + "\" is no feature of this view" + base::DidYouMean(e.text, plan_.ColumnNames())).At(e.where));
+    errors_.Add(InvalidArgument("\"" + e.text + "\" is no feature of this view" +
+                                base::DidYouMean(e.text, plan_.ColumnNames()))
+                    .At(e.where));
     return false;
   }
   bool ok = true;
@@ -423,8 +304,8 @@ void ViewCompiler::CompileDerived() {
       errors_.Add(std::move(parsed).error().With("feature \"" + name.value + "\""));
       parsed = Expression{};
     }
-    plan_.columns.push_back(
-        {name.value, ColumnType::kDouble, CanonicalText(*parsed), true, static_cast<int>(parsed_.size())});
+    plan_.columns.push_back({name.value, ColumnType::kDouble, CanonicalText(*parsed), true,
+                             static_cast<int>(parsed_.size())});
     names.push_back(name.value);
     parsed_.push_back(*std::move(parsed));
   }
@@ -443,7 +324,8 @@ void ViewCompiler::CompileDerived() {
       for (const std::size_t step : path) {
         circle += (circle.empty() ? "" : " -> ") + names[step];
       }
-      errors_.Add(InvalidArgument("derived features use each other in a circle: " + circle).At(parsed_[i].where));
+      errors_.Add(InvalidArgument("derived features use each other in a circle: " + circle)
+                      .At(parsed_[i].where));
       return;
     }
   }
@@ -455,8 +337,14 @@ void ViewCompiler::CompileDerived() {
 ContentHash ViewCompiler::Hash() const {
   base::Hasher hasher;
   hasher.Add("millrace feature view 1").Add(plan_.name).Add(plan_.entity).Add(plan_.key);
-  hasher.Add(data::ColumnTypeName(plan_.key_type)).Add(plan_.source).Add(plan_.time).Add(plan_.created);
-  hasher.Add(plan_.as_known_then).Add(plan_.lookup_includes_now).Add(plan_.include_now).Add(plan_.ttl_micros);
+  hasher.Add(data::ColumnTypeName(plan_.key_type))
+      .Add(plan_.source)
+      .Add(plan_.time)
+      .Add(plan_.created);
+  hasher.Add(plan_.as_known_then)
+      .Add(plan_.lookup_includes_now)
+      .Add(plan_.include_now)
+      .Add(plan_.ttl_micros);
   // The order in which texts mention the inputs has no meaning.
   std::map<std::string, ColumnType> inputs;
   for (const ColumnInfo& input : plan_.inputs) {
@@ -473,8 +361,7 @@ ContentHash ViewCompiler::Hash() const {
   return hasher.Finish();
 }
 
-ViewPlan ViewCompiler::Compile(const base::Located<std::string>& name, std::vector<ColumnInfo> schema) {
-  schema_ = std::move(schema);
+ViewPlan ViewCompiler::Compile(const base::Located<std::string>& name) {
   plan_.name = name.value;
   plan_.description = spec_.description;
   plan_.entity = file_.entity.value;
@@ -485,12 +372,16 @@ ViewPlan ViewCompiler::Compile(const base::Located<std::string>& name, std::vect
   plan_.include_now = spec_.include_now;
   plan_.ttl_micros = spec_.ttl.has_value() ? spec_.ttl->micros : 0;
   if (plan_.ttl_micros < 0) {
-    errors_.Add(InvalidArgument("ttl of view \"" + name.value + "\" is negative").At(name.where).Hint("leave it out for no limit"));
+    errors_.Add(InvalidArgument("ttl of view \"" + name.value + "\" is negative")
+                    .At(name.where)
+                    .Hint("leave it out for no limit"));
   }
-  if (const ColumnInfo* key = FindColumn(file_.key.value, file_.key.where, "key"); key != nullptr) {
+  if (const ColumnInfo* key = scope_.Find(file_.key.value, file_.key.where, "key");
+      key != nullptr) {
     plan_.key_type = key->type;
     if (key->type != ColumnType::kInt64 && key->type != ColumnType::kString) {
-      errors_.Add(InvalidArgument("key \"" + key->name + "\" has type " + std::string(data::ColumnTypeName(key->type)) +
+      errors_.Add(InvalidArgument("key \"" + key->name + "\" has type " +
+                                  std::string(data::ColumnTypeName(key->type)) +
                                   ", wanted int64 or string")
                       .At(file_.key.where)
                       .Hint("cast it in the table's SQL"));
@@ -506,6 +397,7 @@ ViewPlan ViewCompiler::Compile(const base::Located<std::string>& name, std::vect
   for (const auto& [feature, text] : spec_.features) {
     CompileFeature(feature, text);
   }
+  plan_.inputs = scope_.inputs();
   CompileDerived();
   plan_.hash = Hash();
   return std::move(plan_);
@@ -528,10 +420,11 @@ Result<std::vector<ViewPlan>> CompileFeatures(const FeatureFile& file, const Sch
   for (const auto& [name, spec] : file.views) {
     Result<std::vector<ColumnInfo>> schema = schema_of(spec.source.value);
     if (!schema.ok()) {
-      errors.Add(std::move(schema).error().At(spec.source.where).With("view \"" + name.value + "\""));
+      errors.Add(
+          std::move(schema).error().At(spec.source.where).With("view \"" + name.value + "\""));
       continue;
     }
-    plans.push_back(ViewCompiler(file, spec, errors).Compile(name, *std::move(schema)));
+    plans.push_back(ViewCompiler(file, spec, *std::move(schema), errors).Compile(name));
   }
   if (!errors.empty()) {
     return errors.ToError();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ViewPlan: what a feature view compiles to, typed and hashed. History, stream and request evaluation consume the same plan.
+// ViewPlan: what a feature view compiles to, typed and hashed. History, stream and request
+// evaluation consume the same plan.
 #pragma once
 
 #include <cstdint>
@@ -83,24 +84,27 @@ struct ViewPlan {
   /// Conditions over inputs, type-checked, each distinct one once.
   std::vector<Expression> filters;
   std::vector<Aggregate> aggregates;
-  /// Expressions over columns; a kName's `number` is the index into `columns`. In the order in which they can be computed.
+  /// Expressions over columns; a kName's `number` is the index into `columns`. In the order in
+  /// which they can be computed.
   std::vector<Expression> derived;
   /// Outputs in file order: features, then derived.
   std::vector<FeatureColumn> columns;
 
-  /// Hash over the meaning: names, source, column types, rules of time, canonical texts. Descriptions, blanks and file places do
-  /// not enter.
+  /// Hash over the meaning: names, source, column types, rules of time, canonical texts.
+  /// Descriptions, blanks and file places do not enter.
   ContentHash hash;
 
   std::vector<std::string> ColumnNames() const;
 };
 
-/// Finds the columns of a source or table by its name; an unknown name is an error that the caller words.
+/// Finds the columns of a source or table by its name; an unknown name is an error that the caller
+/// words.
 using SchemaOf = std::function<Result<std::vector<data::ColumnInfo>>(std::string_view source)>;
 
-/// Compiles every view of a file. All mistakes of the file are told at once (`Error::others`), each with file, line, column inside
-/// the text and the nearest name: unknown columns and functions, types that do not fit, a cycle of derived features, a name
-/// given twice, a ttl or window that is not positive.
+/// Compiles every view of a file. All mistakes of the file are told at once (`Error::others`), each
+/// with file, line, column inside the text and the nearest name: unknown columns and functions,
+/// types that do not fit, a cycle of derived features, a name given twice, a ttl or window that is
+/// not positive.
 Result<std::vector<ViewPlan>> CompileFeatures(const FeatureFile& file, const SchemaOf& schema_of);
 
 }  // namespace millrace::features

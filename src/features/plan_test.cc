@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compilation of views: types, names, order of derived features, all mistakes at once, and what the hash depends on.
+// Compilation of views: types, names, order of derived features, all mistakes at once, and what the
+// hash depends on.
 #include "features/plan.h"
 
 #include <gmock/gmock.h>
@@ -23,7 +24,9 @@ std::string ErrorOf(std::string_view view_lines) {
   return plans.ok() ? "compiled" : plans.error().ToString();
 }
 
-ContentHash HashOf(std::string_view view_lines) { return CompileView(view_lines).hash; }
+ContentHash HashOf(std::string_view view_lines) {
+  return CompileView(view_lines).hash;
+}
 
 TEST(CompileFeatures, TypesAndOrderOfColumnsAreThoseOfTheFile) {
   const ViewPlan plan = CompileView(
@@ -58,7 +61,8 @@ TEST(CompileFeatures, DerivedFeaturesMayUseEachOtherInAnyOrder) {
 }
 
 TEST(CompileFeatures, CirclesAreRefused) {
-  EXPECT_THAT(ErrorOf("features: {a: count(*)}\nderived:\n  b: c + 1\n  c: b + 1"), HasSubstr("in a circle: b -> c -> b"));
+  EXPECT_THAT(ErrorOf("features: {a: count(*)}\nderived:\n  b: c + 1\n  c: b + 1"),
+              HasSubstr("in a circle: b -> c -> b"));
 }
 
 TEST(CompileFeatures, AllMistakesAreToldAtOnceWithPlaceAndNearestName) {
@@ -82,17 +86,20 @@ TEST(CompileFeatures, AllMistakesAreToldAtOnceWithPlaceAndNearestName) {
   EXPECT_THAT(told, HasSubstr("did you mean \"name\""));
   EXPECT_THAT(told, HasSubstr("cannot compare a text with a number"));
   EXPECT_THAT(told, HasSubstr("where wants a condition, found a number"));
-  EXPECT_THAT(told, HasSubstr("days_since(max(x)): column \"x\" has type double, wanted a timestamp"));
+  EXPECT_THAT(told,
+              HasSubstr("days_since(max(x)): column \"x\" has type double, wanted a timestamp"));
   EXPECT_THAT(told, HasSubstr("takes neither where nor over"));
   EXPECT_THAT(told, HasSubstr("\"aa\" is no feature of this view"));
   EXPECT_THAT(told, HasSubstr("a text ('x') has no place"));
 }
 
 TEST(CompileFeatures, KeyAndTimeColumnsAreChecked) {
-  const std::string yaml = "entity: c\nkey: x\nviews:\n  v:\n    source: e\n    time: n\n    features: {a: count(*)}\n";
+  const std::string yaml =
+      "entity: c\nkey: x\nviews:\n  v:\n    source: e\n    time: n\n    features: {a: count(*)}\n";
   const auto plans = CompileText(yaml, TestSchema());
   ASSERT_FALSE(plans.ok());
-  EXPECT_THAT(plans.error().ToString(), HasSubstr("key \"x\" has type double, wanted int64 or string"));
+  EXPECT_THAT(plans.error().ToString(),
+              HasSubstr("key \"x\" has type double, wanted int64 or string"));
   EXPECT_THAT(plans.error().ToString(), HasSubstr("time \"n\" has type int64, wanted timestamp"));
 }
 
@@ -115,12 +122,18 @@ TEST(CompileFeatures, TimestampsCompareWithTextsThatReadAsOne) {
 }
 
 TEST(ViewHash, DependsOnMeaningOnly) {
-  const ContentHash plain = HashOf("features:\n  a: sum(x) over 30d\n  b: count(*) where n in (1, 2)");
-  EXPECT_EQ(plain, HashOf("description: other words\nfeatures:\n  a: 'SUM( x )   over 720h'\n  b: count(*) where (n in (2,1,1))"));
+  const ContentHash plain =
+      HashOf("features:\n  a: sum(x) over 30d\n  b: count(*) where n in (1, 2)");
+  EXPECT_EQ(plain, HashOf("description: other words\nfeatures:\n  a: 'SUM( x )   over 720h'\n  b: "
+                          "count(*) where (n in (2,1,1))"));
   EXPECT_NE(plain, HashOf("features:\n  a: sum(x) over 31d\n  b: count(*) where n in (1, 2)"));
   EXPECT_NE(plain, HashOf("features:\n  a2: sum(x) over 30d\n  b: count(*) where n in (1, 2)"));
-  EXPECT_NE(plain, HashOf("ttl: 365d\nfeatures:\n  a: sum(x) over 30d\n  b: count(*) where n in (1, 2)"));
-  EXPECT_NE(plain, HashOf("include_now: true\nfeatures:\n  a: sum(x) over 30d\n  b: count(*) where n in (1, 2)"));
+  EXPECT_NE(plain,
+            HashOf("ttl: 365d\nfeatures:\n  a: sum(x) over 30d\n  b: count(*) where n in (1, 2)"));
+  EXPECT_NE(
+      plain,
+      HashOf(
+          "include_now: true\nfeatures:\n  a: sum(x) over 30d\n  b: count(*) where n in (1, 2)"));
 }
 
 TEST(ViewHash, DependsOnColumnTypesAndSource) {
@@ -130,11 +143,13 @@ TEST(ViewHash, DependsOnColumnTypesAndSource) {
   EXPECT_NE(CompileText(yaml, TestSchema())->front().hash, CompileText(yaml, other)->front().hash);
   std::string moved = yaml;
   moved.replace(moved.find("source: events"), 14, "source: others");
-  EXPECT_NE(CompileText(yaml, TestSchema())->front().hash, CompileText(moved, TestSchema())->front().hash);
+  EXPECT_NE(CompileText(yaml, TestSchema())->front().hash,
+            CompileText(moved, TestSchema())->front().hash);
 }
 
 TEST(ViewHash, IsTheSameOnEveryMachine) {
-  // Breaks when the canonical form changes: then every online value must be published again, which a release note must say.
+  // Breaks when the canonical form changes: then every online value must be published again, which
+  // a release note must say.
   EXPECT_EQ(HashOf("features: {a: sum(x) over 30d}").Hex(), "534f93aa6b4ee632d58b582b74dbbec8");
 }
 

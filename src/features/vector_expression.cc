@@ -11,32 +11,48 @@ namespace {
 
 bool Compare(Operator op, int order) {
   switch (op) {
-    case Operator::kEqual: return order == 0;
-    case Operator::kNotEqual: return order != 0;
-    case Operator::kLess: return order < 0;
-    case Operator::kLessEqual: return order <= 0;
-    case Operator::kGreater: return order > 0;
-    default: return order >= 0;
+    case Operator::kEqual:
+      return order == 0;
+    case Operator::kNotEqual:
+      return order != 0;
+    case Operator::kLess:
+      return order < 0;
+    case Operator::kLessEqual:
+      return order <= 0;
+    case Operator::kGreater:
+      return order > 0;
+    default:
+      return order >= 0;
   }
 }
 
 Operator Mirrored(Operator op) {
   switch (op) {
-    case Operator::kLess: return Operator::kGreater;
-    case Operator::kLessEqual: return Operator::kGreaterEqual;
-    case Operator::kGreater: return Operator::kLess;
-    case Operator::kGreaterEqual: return Operator::kLessEqual;
-    default: return op;
+    case Operator::kLess:
+      return Operator::kGreater;
+    case Operator::kLessEqual:
+      return Operator::kGreaterEqual;
+    case Operator::kGreater:
+      return Operator::kLess;
+    case Operator::kGreaterEqual:
+      return Operator::kLessEqual;
+    default:
+      return op;
   }
 }
 
 bool IsComparison(Operator op) {
   using enum Operator;
-  return op == kEqual || op == kNotEqual || op == kLess || op == kLessEqual || op == kGreater || op == kGreaterEqual;
+  return op == kEqual || op == kNotEqual || op == kLess || op == kLessEqual || op == kGreater ||
+         op == kGreaterEqual;
 }
 
-double Finite(double value) { return std::isfinite(value) ? value : kNull; }
-double Condition(bool value) { return value ? 1.0 : 0.0; }
+double Finite(double value) {
+  return std::isfinite(value) ? value : kNull;
+}
+double Condition(bool value) {
+  return value ? 1.0 : 0.0;
+}
 
 /// One operation on two numbers, either of which may be null.
 double Binary(Operator op, double a, double b) {
@@ -51,11 +67,16 @@ double Binary(Operator op, double a, double b) {
     return kNull;
   }
   switch (op) {
-    case Operator::kAdd: return Finite(a + b);
-    case Operator::kSubtract: return Finite(a - b);
-    case Operator::kMultiply: return Finite(a * b);
-    case Operator::kDivide: return Finite(a / b);
-    default: return Condition(Compare(op, a < b ? -1 : a > b ? 1 : 0));
+    case Operator::kAdd:
+      return Finite(a + b);
+    case Operator::kSubtract:
+      return Finite(a - b);
+    case Operator::kMultiply:
+      return Finite(a * b);
+    case Operator::kDivide:
+      return Finite(a / b);
+    default:
+      return Condition(Compare(op, a < b ? -1 : a > b ? 1 : 0));
   }
 }
 
@@ -67,22 +88,32 @@ double Unary(Operator op, double a) {
     return kNull;
   }
   switch (op) {
-    case Operator::kNegate: return -a;
-    case Operator::kNot: return Condition(a == 0);
-    case Operator::kAbs: return std::fabs(a);
-    case Operator::kLn: return Finite(std::log(a));
-    case Operator::kLog1p: return Finite(std::log1p(a));
-    default: return Finite(std::sqrt(a));
+    case Operator::kNegate:
+      return -a;
+    case Operator::kNot:
+      return Condition(a == 0);
+    case Operator::kAbs:
+      return std::fabs(a);
+    case Operator::kLn:
+      return Finite(std::log(a));
+    case Operator::kLog1p:
+      return Finite(std::log1p(a));
+    default:
+      return Finite(std::sqrt(a));
   }
 }
 
 }  // namespace
 
-VectorExpression::VectorExpression(const Expression& expression, std::span<const VectorColumn> columns)
-    : root_(Bind(expression, columns)) {}
+VectorExpression::VectorExpression(const Expression& expression,
+                                   std::span<const VectorColumn> columns)
+    : root_(Bind(expression, columns)) {
+}
 
-/// A comparison of one text column with literals, or its test for null, is answered once per distinct text.
-bool VectorExpression::BindTextCondition(const Expression& expression, std::span<const VectorColumn> columns, Node& node) {
+/// A comparison of one text column with literals, or its test for null, is answered once per
+/// distinct text.
+bool VectorExpression::BindTextCondition(const Expression& expression,
+                                         std::span<const VectorColumn> columns, Node& node) {
   const auto text_column = [&](const Expression& e) -> const VectorColumn* {
     if (e.op != Operator::kName) {
       return nullptr;
@@ -110,14 +141,16 @@ bool VectorExpression::BindTextCondition(const Expression& expression, std::span
       }
     } else {
       const std::string& literal = expression.arguments[is_mirrored ? 0 : 1].text;
-      answer = Compare(is_mirrored ? Mirrored(expression.op) : expression.op, text.compare(literal));
+      answer =
+          Compare(is_mirrored ? Mirrored(expression.op) : expression.op, text.compare(literal));
     }
     node.answers.push_back(answer ? 1 : 0);
   }
   return true;
 }
 
-VectorExpression::Node VectorExpression::Bind(const Expression& expression, std::span<const VectorColumn> columns) {
+VectorExpression::Node VectorExpression::Bind(const Expression& expression,
+                                              std::span<const VectorColumn> columns) {
   Node node;
   node.op = expression.op;
   if (BindTextCondition(expression, columns, node)) {
@@ -128,7 +161,8 @@ VectorExpression::Node VectorExpression::Bind(const Expression& expression, std:
     return node;
   }
   if (expression.op == Operator::kText) {
-    // Only a literal beside a timestamp is left here; the compiler put its microseconds into `number`.
+    // Only a literal beside a timestamp is left here; the compiler put its microseconds into
+    // `number`.
     node.op = Operator::kNumber;
   }
   node.number = expression.number;
@@ -137,11 +171,14 @@ VectorExpression::Node VectorExpression::Bind(const Expression& expression, std:
   }
   // Two text columns beside each other, or the test of one for null.
   node.is_text_condition = (IsComparison(node.op) || node.op == Operator::kIsNull) &&
-                           node.arguments[0].op == Operator::kName && node.arguments[0].column.codes != nullptr;
+                           node.arguments[0].op == Operator::kName &&
+                           node.arguments[0].column.codes != nullptr;
   return node;
 }
 
-void VectorExpression::Evaluate(std::size_t begin, std::size_t n, double* out) const { Run(root_, begin, n, out); }
+void VectorExpression::Evaluate(std::size_t begin, std::size_t n, double* out) const {
+  Run(root_, begin, n, out);
+}
 
 /// Conditions on texts: by the prepared answers, or two text columns with each other.
 void VectorExpression::RunTexts(const Node& node, std::size_t begin, std::size_t n, double* out) {
@@ -163,9 +200,10 @@ void VectorExpression::RunTexts(const Node& node, std::size_t begin, std::size_t
   for (std::size_t i = 0; i < n; ++i) {
     const std::int32_t x = a.codes[begin + i];
     const std::int32_t y = b.codes[begin + i];
-    out[i] = x < 0 || y < 0 ? kNull
-                            : Condition(Compare(node.op, (*a.texts)[static_cast<std::size_t>(x)].compare(
-                                                             (*b.texts)[static_cast<std::size_t>(y)])));
+    out[i] = x < 0 || y < 0
+                 ? kNull
+                 : Condition(Compare(node.op, (*a.texts)[static_cast<std::size_t>(x)].compare(
+                                                  (*b.texts)[static_cast<std::size_t>(y)])));
   }
 }
 
@@ -182,7 +220,8 @@ void VectorExpression::RunMany(const Node& node, std::size_t begin, std::size_t 
     }
     return;
   }
-  const std::vector<double> first = node.op == Operator::kIn ? std::vector<double>(out, out + n) : std::vector<double>();
+  const std::vector<double> first =
+      node.op == Operator::kIn ? std::vector<double>(out, out + n) : std::vector<double>();
   for (std::size_t k = 1; k < node.arguments.size(); ++k) {
     Run(node.arguments[k], begin, n, second.data());
     for (std::size_t i = 0; i < n; ++i) {
@@ -193,9 +232,15 @@ void VectorExpression::RunMany(const Node& node, std::size_t begin, std::size_t 
           out[i] = std::isnan(first[i]) ? kNull : Condition(so_far != 0 || first[i] == next);
           break;
         }
-        case Operator::kCoalesce: out[i] = std::isnan(out[i]) ? next : out[i]; break;
-        case Operator::kGreatest: out[i] = std::isnan(out[i]) || next > out[i] ? next : out[i]; break;
-        default: out[i] = std::isnan(out[i]) || next < out[i] ? next : out[i]; break;
+        case Operator::kCoalesce:
+          out[i] = std::isnan(out[i]) ? next : out[i];
+          break;
+        case Operator::kGreatest:
+          out[i] = std::isnan(out[i]) || next > out[i] ? next : out[i];
+          break;
+        default:
+          out[i] = std::isnan(out[i]) || next < out[i] ? next : out[i];
+          break;
       }
     }
   }
@@ -221,8 +266,11 @@ void VectorExpression::Run(const Node& node, std::size_t begin, std::size_t n, d
     case Operator::kIn:
     case Operator::kCoalesce:
     case Operator::kGreatest:
-    case Operator::kLeast: RunMany(node, begin, n, out); return;
-    default: break;
+    case Operator::kLeast:
+      RunMany(node, begin, n, out);
+      return;
+    default:
+      break;
   }
   Run(node.arguments[0], begin, n, out);
   if (node.arguments.size() == 1) {

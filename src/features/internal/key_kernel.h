@@ -19,11 +19,12 @@ struct KernelOutput {
   std::vector<std::uint8_t> is_alive;
 };
 
-/// Evaluates keys one after another; holds the scratch memory of one thread. Rows of different keys never meet, so that kernels of
-/// several threads write into one output.
+/// Evaluates keys one after another; holds the scratch memory of one thread. Rows of different keys
+/// never meet, so that kernels of several threads write into one output.
 class KeyKernel {
  public:
-  KeyKernel(const Events& events, const ViewPlan& plan, std::span<const std::int64_t> as_of, KernelOutput& output)
+  KeyKernel(const Events& events, const ViewPlan& plan, std::span<const std::int64_t> as_of,
+            KernelOutput& output)
       : events_(events), plan_(plan), as_of_(as_of), output_(output) {}
 
   /// @param requests  rows that ask for this key, by as-of ascending.
@@ -48,14 +49,16 @@ class KeyKernel {
   void RunFirst(const AggregateProgram& program, std::vector<double>& out);
   void RunLast(const AggregateProgram& program, std::vector<double>& out);
   void RunStddev(const AggregateProgram& program, std::vector<double>& out);
-  void Store(std::vector<double>& out, std::size_t i, const AggregateProgram& program, double value) const;
+  void Store(std::vector<double>& out, std::size_t i, const AggregateProgram& program,
+             double value) const;
 
   /// Keys with events known later than they happened: each row looks at what was known then.
   void RunLateKey(std::span<const std::uint32_t> requests);
   double OverKnown(const AggregateProgram& program, std::span<const std::uint32_t> positions) const;
 
   std::span<const double> Values(int channel) const {
-    return std::span(events_.value_channels[static_cast<std::size_t>(channel)].values).subspan(begin_, n_);
+    return std::span(events_.value_channels[static_cast<std::size_t>(channel)].values)
+        .subspan(begin_, n_);
   }
 
   const Events& events_;

@@ -22,8 +22,9 @@ struct Token {
   std::size_t offset = 0;
 };
 
-/// The tokens of a text, ended by kEnd. Names are [A-Za-z_][A-Za-z0-9_]* or in double quotes; texts are in single quotes, a quote
-/// inside doubled; a number followed at once by letters is a duration.
+/// The tokens of a text, ended by kEnd. Names are [A-Za-z_][A-Za-z0-9_]* or in double quotes; texts
+/// are in single quotes, a quote inside doubled; a number followed at once by letters is a
+/// duration.
 Result<std::vector<Token>> Lex(std::string_view text, const base::SourceLocation& where);
 
 /// The place of a byte of the text in its file.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of this module share: a context with its pool, plans from YAML text, tables from short columns.
+// What the tests of this module share: a context with its pool, plans from YAML text, tables from
+// short columns.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,9 @@ class TestContext {
     context_.cpu = &pool_;
     context_.logger = logger_.get();
   }
-  operator const Context&() const { return context_; }  // NOLINT(google-explicit-constructor): stands for the context.
+  operator const Context&() const {
+    return context_;
+  }  // NOLINT(google-explicit-constructor): stands for the context.
 
  private:
   base::ThreadPool pool_;
@@ -35,11 +38,14 @@ class TestContext {
   Context context_;
 };
 
-inline std::int64_t Micros(std::string_view text) { return base::ParseTimestamp(text).value().micros; }
+inline std::int64_t Micros(std::string_view text) {
+  return base::ParseTimestamp(text).value().micros;
+}
 
 template <typename T>
 Result<T> ReadYaml(std::string_view text) {
-  MILL_ASSIGN_OR_RETURN(const base::YamlNode node, base::YamlNode::Parse(text, "features/test.yaml"));
+  MILL_ASSIGN_OR_RETURN(const base::YamlNode node,
+                        base::YamlNode::Parse(text, "features/test.yaml"));
   base::ErrorList errors;
   T value = T::Declared().Read(node, errors);
   if (!errors.empty()) {
@@ -48,20 +54,24 @@ Result<T> ReadYaml(std::string_view text) {
   return value;
 }
 
-inline Result<std::vector<ViewPlan>> CompileText(std::string_view yaml, const std::vector<data::ColumnInfo>& schema) {
+inline Result<std::vector<ViewPlan>> CompileText(std::string_view yaml,
+                                                 const std::vector<data::ColumnInfo>& schema) {
   MILL_ASSIGN_OR_RETURN(const FeatureFile file, ReadYaml<FeatureFile>(yaml));
-  return CompileFeatures(file, [&](std::string_view) -> Result<std::vector<data::ColumnInfo>> { return schema; });
+  return CompileFeatures(
+      file, [&](std::string_view) -> Result<std::vector<data::ColumnInfo>> { return schema; });
 }
 
-/// Compiles `features:` (and `derived:`) lines into one view over the columns customer, t, x, n, name, created.
+/// Compiles `features:` (and `derived:`) lines into one view over the columns customer, t, x, n,
+/// name, created.
 inline std::vector<data::ColumnInfo> TestSchema() {
   using enum data::ColumnType;
-  return {{"customer", kInt64}, {"t", kTimestamp}, {"x", kDouble}, {"n", kInt64}, {"name", kString}, {"created", kTimestamp},
-          {"gift", kBool}};
+  return {{"customer", kInt64}, {"t", kTimestamp},       {"x", kDouble}, {"n", kInt64},
+          {"name", kString},    {"created", kTimestamp}, {"gift", kBool}};
 }
 
 inline std::string ViewYaml(std::string_view view_lines) {
-  std::string yaml = "entity: customer\nkey: customer\nviews:\n  v:\n    source: events\n    time: t\n";
+  std::string yaml =
+      "entity: customer\nkey: customer\nviews:\n  v:\n    source: events\n    time: t\n";
   std::size_t begin = 0;
   while (begin < view_lines.size()) {
     const std::size_t end = std::min(view_lines.find('\n', begin), view_lines.size());
@@ -110,8 +120,11 @@ inline data::Table EventTable(const std::vector<Event>& events) {
   }
   const std::vector<std::uint8_t> gift(events.size(), 0);
   data::TableBuilder builder;
-  builder.AddInt64s("customer", customer.values, customer.is_null).AddTimestamps("t", t.values, t.is_null);
-  builder.AddDoubles("x", x).AddInt64s("n", n.values, n.is_null).AddStrings("name", name, name_null);
+  builder.AddInt64s("customer", customer.values, customer.is_null)
+      .AddTimestamps("t", t.values, t.is_null);
+  builder.AddDoubles("x", x)
+      .AddInt64s("n", n.values, n.is_null)
+      .AddStrings("name", name, name_null);
   builder.AddTimestamps("created", created.values, created.is_null).AddBools("gift", gift);
   Result<data::Table> table = builder.Finish();
   EXPECT_TRUE(table.ok()) << table.error().ToString();

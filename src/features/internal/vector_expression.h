@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expressions over columns, evaluated a block of rows at a time: filters over events, derived features over rows.
+// Expressions over columns, evaluated a block of rows at a time: filters over events, derived
+// features over rows.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +13,18 @@
 
 namespace millrace::features::internal {
 
-/// A column that an expression reads: numbers (NaN is null), or codes of texts (-1 is null) with their values.
+/// A column that an expression reads: numbers (NaN is null), or codes of texts (-1 is null) with
+/// their values.
 struct VectorColumn {
   const double* numbers = nullptr;
   const std::int32_t* codes = nullptr;
   const std::vector<std::string>* texts = nullptr;
 };
 
-/// An expression bound to columns; `Expression::number` of each kName is the index of its column. Values are doubles, null is NaN,
-/// conditions are 1, 0 or null with SQL's three-valued logic. Null goes through arithmetic; a division by zero, and every result
-/// that is not finite, is null. greatest and least skip nulls (as in Spark, PostgreSQL and DuckDB); if takes its third argument
+/// An expression bound to columns; `Expression::number` of each kName is the index of its column.
+/// Values are doubles, null is NaN, conditions are 1, 0 or null with SQL's three-valued logic. Null
+/// goes through arithmetic; a division by zero, and every result that is not finite, is null.
+/// greatest and least skip nulls (as in Spark, PostgreSQL and DuckDB); if takes its third argument
 /// when the condition is null. Thread-safe.
 class VectorExpression {
  public:
@@ -42,7 +45,8 @@ class VectorExpression {
   };
 
   static Node Bind(const Expression& expression, std::span<const VectorColumn> columns);
-  static bool BindTextCondition(const Expression& expression, std::span<const VectorColumn> columns, Node& node);
+  static bool BindTextCondition(const Expression& expression, std::span<const VectorColumn> columns,
+                                Node& node);
   static void Run(const Node& node, std::size_t begin, std::size_t n, double* out);
   static void RunTexts(const Node& node, std::size_t begin, std::size_t n, double* out);
   static void RunMany(const Node& node, std::size_t begin, std::size_t n, double* out);
