@@ -18,16 +18,6 @@
 #include "store/internal/entry_codec.h"
 #include "store/key_value_conformance.h"
 
-#if defined(__SANITIZE_THREAD__)
-// The children that are killed fork from a process with RocksDB's background threads and open a
-// database of their own.
-extern "C" const char*
-__tsan_default_options();  // NOLINT(bugprone-reserved-identifier): the runtime looks for it
-extern "C" const char* __tsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
-  return "die_after_fork=0";
-}
-#endif
-
 namespace millrace::store {
 namespace {
 
@@ -49,6 +39,59 @@ std::unique_ptr<KeyValue> MakeRocks() {
 
 INSTANTIATE_TEST_SUITE_P(RocksDb, KeyValueConformance, testing::Values(MakeRocks));
 INSTANTIATE_TEST_SUITE_P(Memory, KeyValueConformance, testing::Values(MakeMemoryKeyValue));
+
+constexpr int kBatch = 20;
+
+// Starts this program again as a child with other work: a fork alone would have RocksDB's locks and
+// caches but not its threads.
+pid_t StartChild(const std::vector<std::string>& words) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::vector<char*> arguments;
+    std::string program = "store_test";
+    std::string mark = "--millrace-child";
+    std::vector<std::string> own = words;
+    arguments.push_back(program.data());
+    arguments.push_back(mark.data());
+    for (std::string& word : own) {
+      arguments.push_back(word.data());
+    }
+    arguments.push_back(nullptr);
+    execv("/proc/self/exe", arguments.data());
+    _exit(127);
+  }
+  return child;
+}
+
+// Writes batches until it is killed and tells each one that was acknowledged.
+int WriteForever(const fs::path& dir, std::int64_t round, int pipe_end) {
+  Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir, false);
+  for (std::int64_t batch = 1; kv.ok(); ++batch) {
+    std::vector<Put> puts;
+    for (int i = 0; i < kBatch; ++i) {
+      puts.push_back(
+          {"key" + std::to_string(i), {round * 1'000'000 + batch, 0, 0}, std::to_string(batch)});
+    }
+    if (!(*kv)->PutMany(puts).ok() || write(pipe_end, &batch, sizeof(batch)) != sizeof(batch)) {
+      break;
+    }
+  }
+  return 1;
+}
+
+// 0 if a write beyond the limit of size was refused.
+int FillTheDisk(const fs::path& dir) {
+  signal(SIGXFSZ, SIG_IGN);
+  Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir, false);
+  if (!kv.ok()) {
+    return 2;
+  }
+  const rlimit limit{65536, 65536};
+  setrlimit(RLIMIT_FSIZE, &limit);
+  const std::vector<Put> big = {{"k", {2, 0, 0}, std::string(1 << 20, 'x')}};
+  // Without the destructor: it would write what was refused.
+  _exit((*kv)->PutMany(big).ok() ? 1 : 0);
+}
 
 class RocksDbTest : public testing::Test {
  protected:
@@ -122,29 +165,12 @@ TEST_F(RocksDbTest, WritersOfOneKeyLeaveTheHighestVersion) {
 // The child says over a pipe which batch was acknowledged; after the kill all of them must be
 // there, each whole.
 TEST_F(RocksDbTest, AcknowledgedWritesOutliveKill9) {
-  constexpr int kBatch = 20;
   for (int round = 0; round < 3; ++round) {
     int pipe_ends[2];
     ASSERT_EQ(pipe(pipe_ends), 0);
-    const pid_t child = fork();
+    const pid_t child =
+        StartChild({"write", dir_.string(), std::to_string(round), std::to_string(pipe_ends[1])});
     ASSERT_GE(child, 0);
-    if (child == 0) {
-      close(pipe_ends[0]);
-      Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir_, false);
-      for (std::int64_t batch = 1; kv.ok(); ++batch) {
-        std::vector<Put> puts;
-        for (int i = 0; i < kBatch; ++i) {
-          puts.push_back({"key" + std::to_string(i),
-                          {round * 1'000'000 + batch, 0, 0},
-                          std::to_string(batch)});
-        }
-        if (!(*kv)->PutMany(puts).ok() ||
-            write(pipe_ends[1], &batch, sizeof(batch)) != sizeof(batch)) {
-          break;
-        }
-      }
-      _exit(1);
-    }
     close(pipe_ends[1]);
     std::int64_t acknowledged = 0;
     std::int64_t batch = 0;
@@ -178,19 +204,8 @@ TEST_F(RocksDbTest, AcknowledgedWritesOutliveKill9) {
 TEST_F(RocksDbTest, FullDiskRefusesTheWriteAndKeepsTheOld) {
   const std::vector<Put> small = {{"k", {1, 0, 0}, "old"}};
   ASSERT_TRUE(Open()->PutMany(small).ok());
-  const pid_t child = fork();
+  const pid_t child = StartChild({"fill", dir_.string()});
   ASSERT_GE(child, 0);
-  if (child == 0) {
-    signal(SIGXFSZ, SIG_IGN);
-    Result<std::unique_ptr<KeyValue>> kv = OpenRocksDb(dir_, false);
-    if (!kv.ok()) {
-      _exit(2);
-    }
-    const rlimit limit{65536, 65536};
-    setrlimit(RLIMIT_FSIZE, &limit);
-    const std::vector<Put> big = {{"k", {2, 0, 0}, std::string(1 << 20, 'x')}};
-    _exit((*kv)->PutMany(big).ok() ? 1 : 0);
-  }
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
@@ -216,3 +231,14 @@ TEST(EntryCodec, DamageIsDataLoss) {
 
 }  // namespace
 }  // namespace millrace::store
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv, argv + argc);
+  if (words.size() > 3 && words[1] == "--millrace-child") {
+    return words[2] == "write" ? millrace::store::WriteForever(words[3], std::stoll(words.at(4)),
+                                                               std::stoi(words.at(5)))
+                               : millrace::store::FillTheDisk(words[3]);
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
