@@ -170,12 +170,16 @@ def key_bodies(url, wanted=200):
     return bodies
 
 
-def champion_directory(workspace):
-    """The newest model directory of the workspace whose endpoint is asked; the deployed one where only one run was made."""
-    found = sorted(workspace.glob("artifacts/*/models/m-*/artifacts/MLmodel"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        sys.exit(f"{workspace} holds no model; run `millrace run` first")
-    return found[-1].parent
+def champion_directory(binary, project, workspace, model):
+    """The model directory of the version that the endpoint serves."""
+    command = [str(binary), "models", "show", model, str(project), "--workspace", str(workspace), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed with exit code {done.returncode}: {done.stderr.strip()}")
+    versions = [version for version in json.loads(done.stdout)["versions"] if "champion" in version["aliases"]]
+    if not versions:
+        sys.exit(f"model {model} of {workspace} has no champion; run `millrace run` first")
+    return pathlib.Path(versions[0]["storage_location"])
 
 
 def agree(ours, theirs, bodies, model_dir):
@@ -207,8 +211,8 @@ def main():
     parser.add_argument("--project", type=pathlib.Path, default=ROOT / "examples/churn")
     parser.add_argument("--workspace", type=pathlib.Path, help="a workspace with a finished run; a new one if left out")
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/millrace")
-    parser.add_argument("--endpoint", default="churn")
-    parser.add_argument("--model-dir", type=pathlib.Path, help="what mlflow serves; the workspace's newest model if left out")
+    parser.add_argument("--endpoint", default="churn", help="name of the endpoint and of its model")
+    parser.add_argument("--model-dir", type=pathlib.Path, help="what mlflow serves; the champion's directory if left out")
     parser.add_argument("--ours", help="URL of a running server's endpoint, instead of starting one")
     parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
     options = parser.parse_args()
@@ -220,7 +224,7 @@ def main():
                                   capture_output=True, text=True)
             if done.returncode != 0:
                 sys.exit(f"millrace run failed with exit code {done.returncode}:\n{done.stderr[-2000:]}")
-        model_dir = options.model_dir or champion_directory(workspace)
+        model_dir = options.model_dir or champion_directory(options.binary, options.project, workspace, options.endpoint)
         bodies = full_rows(model_dir)
         bodies_file = folder / "bodies.txt"
         bodies_file.write_text("\n".join(bodies) + "\n")
