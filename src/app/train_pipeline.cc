@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <sstream>
 
 #include "app/pipeline_graph.h"
 #include "app/registration.h"
@@ -180,6 +182,8 @@ class StageTracker final : public pipelines::RunObserver {
       listener_.OnStageStart(stage.report.name);
       ++announced_;
     }
+    // Steps end side by side, in any order; what is told does not depend on it.
+    std::sort(stage.report.outputs.begin(), stage.report.outputs.end());
     listener_.OnStageEnd(stage.report);
     report_.stages.push_back(stage.report);
   }
@@ -228,15 +232,49 @@ std::string StatusOf(const cli::RunReport& report, bool failed) {
   return all_cached ? "cached" : "ran";
 }
 
-void AddNextCommands(const Environment& environment, const PipelineParts& parts, cli::RunReport& report) {
-  const fs::path root = environment.project_root()->lexically_proximate(fs::current_path());
-  const std::string project = root == "." ? "" : " " + root.string();
-  report.next_commands = {"open " + (StablePaths(parts).contains("report") ? report.stages.back().outputs.back() : std::string()),
-                          "millrace serve" + project,
-                          "curl -s http://127.0.0.1:5000/invocations -H 'Content-Type: application/json' -d '{\"dataframe_records\": [{\"" +
-                              parts.endpoint->key + "\": 12347}]}'",
-                          "millrace features show" + project + " --view " + parts.PublishedPlans().front()->name,
-                          "millrace runs list" + project};
+/// How the user can call this program again from here: by name if the shell finds it, otherwise by its path.
+std::string ProgramName() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
+  std::istringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (fs::equivalent(fs::path(folder) / self.filename(), self, error)) {
+      return self.filename();
+    }
+  }
+  return self.lexically_proximate(fs::current_path(error));
+}
+
+/// A key that the endpoint can answer, as JSON; empty if nothing is stored.
+std::string SomeKey(Environment& environment, const features::ViewPlan& plan) {
+  const auto online = environment.Online();
+  if (!online.ok()) {
+    return "";
+  }
+  const auto rows = online->Rows(plan.hash, 1);
+  if (!rows.ok() || rows->empty()) {
+    return "";
+  }
+  const features::EntityKey& key = rows->front().first;
+  return std::holds_alternative<std::int64_t>(key) ? features::KeyText(key) : "\"" + features::KeyText(key) + "\"";
+}
+
+void AddNextCommands(Environment& environment, const PipelineParts& parts, cli::RunReport& report) {
+  const fs::path here = fs::current_path();
+  const fs::path root = environment.project_root()->lexically_proximate(here);
+  std::string project = root == "." ? "" : " " + root.string();
+  if (const std::string& origin = environment.settings().resolved.at("workspace").origin; origin.starts_with("flag")) {
+    project += " --workspace " + environment.settings().workspace;
+  }
+  const std::string program = ProgramName();
+  const features::ViewPlan& plan = *parts.PublishedPlans().front();
+  const fs::path page = environment.workspace().root() / StablePaths(parts).at("report");
+  report.next_commands = {"xdg-open " + page.lexically_proximate(here).string(), program + " serve" + project,
+                          "curl -s http://127.0.0.1:" + std::to_string(environment.settings().port) +
+                              "/invocations -H 'Content-Type: application/json' -d '{\"dataframe_records\": [{\"" +
+                              parts.endpoint->key + "\": " + SomeKey(environment, plan) + "}]}'",
+                          program + " features show" + project + " --view " + plan.name, program + " runs list" + project};
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // Shows a pipeline run as it goes, and its report at the end.
 #include "cli/run_view.h"
 
+#include <filesystem>
+
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -15,6 +17,14 @@ Style StyleOf(const std::string& status) {
     return Style::kRed;
   }
   return status == "cached" ? Style::kDim : Style::kGreen;
+}
+
+/// A path below the current folder without the part that everybody there knows.
+std::string ShownPath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path here = std::filesystem::current_path(error);
+  const std::filesystem::path near = std::filesystem::path(path).lexically_relative(here);
+  return error || near.empty() || near.native().starts_with("..") ? path : near.string();
 }
 
 }  // namespace
@@ -45,9 +55,9 @@ void PrintRunReport(const RunReport& report, Console& console) {
     const double rate = stage.seconds > 0 ? static_cast<double>(stage.rows) / stage.seconds : 0;
     table.rows.push_back({stage.name, stage.status, base::FormatCount(stage.rows), base::FormatFixed(stage.seconds, 2),
                           stage.status == "ran" ? base::FormatCount(static_cast<std::int64_t>(rate)) : "-",
-                          stage.outputs.empty() ? "" : stage.outputs.front()});
+                          stage.outputs.empty() ? "" : ShownPath(stage.outputs.front())});
     for (std::size_t i = 1; i < stage.outputs.size(); ++i) {
-      table.rows.push_back({"", "", "", "", "", stage.outputs[i]});
+      table.rows.push_back({"", "", "", "", "", ShownPath(stage.outputs[i])});
     }
   }
   console.Line("");
