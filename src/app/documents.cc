@@ -106,7 +106,7 @@ Result<KeyedRows> RowsOf(const features::OnlineStore& online, const features::Pu
 }  // namespace
 
 Result<cli::Document> FeaturesShow(Environment& environment, const std::string& name, const std::vector<std::string>& keys) {
-  MILL_ASSIGN_OR_RETURN(const features::OnlineStore online, environment.Online());
+  MILL_ASSIGN_OR_RETURN(const features::OnlineStore online, environment.OnlineForReading());
   MILL_ASSIGN_OR_RETURN(const std::vector<features::PublishedView> views, online.Views());
   if (name.empty()) {
     if (!keys.empty()) {

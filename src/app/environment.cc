@@ -125,4 +125,21 @@ Result<features::OnlineStore> Environment::Online() {
   return features::OnlineStore(*key_value);
 }
 
+Result<features::OnlineStore> Environment::OnlineForReading() {
+  if (online_ != nullptr) {
+    return features::OnlineStore(*online_);
+  }
+  if (online_for_reading_ == nullptr) {
+    MILL_ASSIGN_OR_RETURN(const auto holder, store::WorkspaceLock::ReadHolder(*workspace_));
+    if (holder && !holder->address.empty()) {
+      MILL_ASSIGN_OR_RETURN(online_for_reading_, api::OpenRemoteKeyValue(holder->address));
+    } else if (std::filesystem::exists(workspace_->OnlineDir() / "CURRENT")) {
+      MILL_ASSIGN_OR_RETURN(online_for_reading_, store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/true));
+    } else {
+      online_for_reading_ = store::MakeMemoryKeyValue();  // nothing was ever published
+    }
+  }
+  return features::OnlineStore(*online_for_reading_);
+}
+
 }  // namespace millrace::app

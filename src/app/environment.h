@@ -57,6 +57,9 @@ class Environment {
   /// The online store: embedded if this process holds the workspace or may hold it, otherwise that of the holder, over HTTP.
   Result<store::KeyValue*> OnlineKeyValue();
   Result<features::OnlineStore> Online();
+  /// The same for looking only: needs no lock, so any number of processes may look at once. Without a server what it shows is
+  /// that of the moment it is opened.
+  Result<features::OnlineStore> OnlineForReading();
 
  private:
   Environment() = default;
@@ -76,6 +79,7 @@ class Environment {
   std::unique_ptr<tracking::Registry> registry_;
   std::optional<store::WorkspaceLock> lock_;
   std::unique_ptr<store::KeyValue> online_;
+  std::unique_ptr<store::KeyValue> online_for_reading_;
 };
 
 /// Settings from flags, environment and the project's millrace.yaml.

@@ -140,7 +140,7 @@ Result<cli::Document> Predict(Environment& environment, const cli::PredictOption
   const Context context = environment.MakeContext();
   MILL_ASSIGN_OR_RETURN(const serving::EndpointSpec endpoint, ChooseEndpoint(environment, options.endpoint));
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
-  MILL_ASSIGN_OR_RETURN(const features::OnlineStore online, environment.Online());
+  MILL_ASSIGN_OR_RETURN(const features::OnlineStore online, environment.OnlineForReading());
   MILL_ASSIGN_OR_RETURN(const auto snapshot, serving::Snapshot::Make(endpoint, champion.version, *champion.model, &online));
   serving::RowBlock block;
   if (options.input) {
