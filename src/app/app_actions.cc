@@ -36,10 +36,12 @@ Result<std::filesystem::path> RequireProject(const std::optional<std::filesystem
 
 }  // namespace
 
-Result<cli::Document> AppActions::Init(const std::filesystem::path& dir) { return InitProject(dir); }
+Result<cli::Document> AppActions::Init(const std::filesystem::path& dir) {
+  return InitProject(dir);
+}
 
-Result<void> AppActions::Run(const cli::Invocation& invocation, const cli::RunOptions& options, cli::RunListener& listener,
-                             cli::RunReport& report) {
+Result<void> AppActions::Run(const cli::Invocation& invocation, const cli::RunOptions& options,
+                             cli::RunListener& listener, cli::RunReport& report) {
   std::optional<std::filesystem::path> root;
   MILL_ASSIGN_OR_RETURN(const cli::Settings settings, LoadSettings(invocation, root));
   MILL_ASSIGN_OR_RETURN(const std::filesystem::path project_root, RequireProject(root));
@@ -47,7 +49,8 @@ Result<void> AppActions::Run(const cli::Invocation& invocation, const cli::RunOp
   learners::LearnerRegistry learners;
   MILL_RETURN_IF_ERROR(learners::RegisterBuiltinLearners(learners));
   MILL_ASSIGN_OR_RETURN(const Project project, LoadProject(project_root, learners));
-  MILL_ASSIGN_OR_RETURN(const auto environment, Environment::Open(invocation, /*create=*/true, stop_));
+  MILL_ASSIGN_OR_RETURN(const auto environment,
+                        Environment::Open(invocation, /*create=*/true, stop_));
   MILL_RETURN_IF_ERROR(environment->workspace().CheckWritable());
   return RunPipeline(*environment, project, options, listener, report);
 }
@@ -65,41 +68,58 @@ Result<cli::Document> AppActions::Validate(const cli::Invocation& invocation) {
   for (const features::ViewPlan& plan : plans) {
     views[plan.name] = plan.hash.Hex();
   }
-  document.lines.push_back("project " + project.file.name + ": " + std::to_string(project.n_files) + " files, " +
-                           std::to_string(project.tables.size()) + " tables, " + std::to_string(plans.size()) +
-                           " feature views, no mistakes");
-  document.json = base::DumpJson({{"project", project.file.name}, {"files", project.n_files}, {"views", std::move(views)}});
+  document.lines.push_back("project " + project.file.name + ": " + std::to_string(project.n_files) +
+                           " files, " + std::to_string(project.tables.size()) + " tables, " +
+                           std::to_string(plans.size()) + " feature views, no mistakes");
+  document.json = base::DumpJson(
+      {{"project", project.file.name}, {"files", project.n_files}, {"views", std::move(views)}});
   return document;
 }
 
-Result<void> AppActions::Serve(const cli::Invocation& invocation, const cli::ServeOptions& options) {
-  MILL_ASSIGN_OR_RETURN(const auto environment, Environment::Open(invocation, /*create=*/true, stop_));
+Result<void> AppActions::Serve(const cli::Invocation& invocation,
+                               const cli::ServeOptions& options) {
+  MILL_ASSIGN_OR_RETURN(const auto environment,
+                        Environment::Open(invocation, /*create=*/true, stop_));
   return app::Serve(*environment, options, stop_);
 }
 
-Result<cli::Document> AppActions::Predict(const cli::Invocation& invocation, const cli::PredictOptions& options) {
-  return Ask(invocation, [&](Environment& environment) { return app::Predict(environment, options); });
+Result<cli::Document> AppActions::Predict(const cli::Invocation& invocation,
+                                          const cli::PredictOptions& options) {
+  return Ask(invocation,
+             [&](Environment& environment) { return app::Predict(environment, options); });
 }
 
-Result<cli::Document> AppActions::FeaturesShow(const cli::Invocation& invocation, const std::string& view,
+Result<cli::Document> AppActions::FeaturesShow(const cli::Invocation& invocation,
+                                               const std::string& view,
                                                const std::vector<std::string>& keys) {
-  return Ask(invocation, [&](Environment& environment) { return app::FeaturesShow(environment, view, keys); });
+  return Ask(invocation,
+             [&](Environment& environment) { return app::FeaturesShow(environment, view, keys); });
 }
 
-Result<cli::Document> AppActions::RunsList(const cli::Invocation& invocation) { return Ask(invocation, app::RunsList); }
-
-Result<cli::Document> AppActions::RunsShow(const cli::Invocation& invocation, const std::string& run_id) {
-  return Ask(invocation, [&](Environment& environment) { return app::RunsShow(environment, run_id); });
+Result<cli::Document> AppActions::RunsList(const cli::Invocation& invocation) {
+  return Ask(invocation, app::RunsList);
 }
 
-Result<cli::Document> AppActions::RunsCompare(const cli::Invocation& invocation, const std::vector<std::string>& run_ids) {
-  return Ask(invocation, [&](Environment& environment) { return app::RunsCompare(environment, run_ids); });
+Result<cli::Document> AppActions::RunsShow(const cli::Invocation& invocation,
+                                           const std::string& run_id) {
+  return Ask(invocation,
+             [&](Environment& environment) { return app::RunsShow(environment, run_id); });
 }
 
-Result<cli::Document> AppActions::ModelsList(const cli::Invocation& invocation) { return Ask(invocation, app::ModelsList); }
+Result<cli::Document> AppActions::RunsCompare(const cli::Invocation& invocation,
+                                              const std::vector<std::string>& run_ids) {
+  return Ask(invocation,
+             [&](Environment& environment) { return app::RunsCompare(environment, run_ids); });
+}
 
-Result<cli::Document> AppActions::ModelsShow(const cli::Invocation& invocation, const std::string& name) {
-  return Ask(invocation, [&](Environment& environment) { return app::ModelsShow(environment, name); });
+Result<cli::Document> AppActions::ModelsList(const cli::Invocation& invocation) {
+  return Ask(invocation, app::ModelsList);
+}
+
+Result<cli::Document> AppActions::ModelsShow(const cli::Invocation& invocation,
+                                             const std::string& name) {
+  return Ask(invocation,
+             [&](Environment& environment) { return app::ModelsShow(environment, name); });
 }
 
 Result<cli::Document> AppActions::ConfigShow(const cli::Invocation& invocation) {
@@ -108,7 +128,9 @@ Result<cli::Document> AppActions::ConfigShow(const cli::Invocation& invocation) 
   return app::ConfigShow(settings);
 }
 
-Result<cli::Document> AppActions::Doctor(const cli::Invocation& invocation) { return app::Doctor(invocation); }
+Result<cli::Document> AppActions::Doctor(const cli::Invocation& invocation) {
+  return app::Doctor(invocation);
+}
 
 Result<cli::Document> AppActions::Schema(const std::string& kind) {
   learners::LearnerRegistry learners;
@@ -116,6 +138,8 @@ Result<cli::Document> AppActions::Schema(const std::string& kind) {
   return app::Schema(kind, learners);
 }
 
-cli::Document AppActions::Version() { return app::Version(); }
+cli::Document AppActions::Version() {
+  return app::Version();
+}
 
 }  // namespace millrace::app

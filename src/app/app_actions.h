@@ -14,18 +14,22 @@ class AppActions final : public cli::Actions {
   explicit AppActions(std::stop_token stop) : stop_(std::move(stop)) {}
 
   Result<cli::Document> Init(const std::filesystem::path& dir) override;
-  Result<void> Run(const cli::Invocation& invocation, const cli::RunOptions& options, cli::RunListener& listener,
-                   cli::RunReport& report) override;
+  Result<void> Run(const cli::Invocation& invocation, const cli::RunOptions& options,
+                   cli::RunListener& listener, cli::RunReport& report) override;
   Result<cli::Document> Validate(const cli::Invocation& invocation) override;
   Result<void> Serve(const cli::Invocation& invocation, const cli::ServeOptions& options) override;
-  Result<cli::Document> Predict(const cli::Invocation& invocation, const cli::PredictOptions& options) override;
+  Result<cli::Document> Predict(const cli::Invocation& invocation,
+                                const cli::PredictOptions& options) override;
   Result<cli::Document> FeaturesShow(const cli::Invocation& invocation, const std::string& view,
                                      const std::vector<std::string>& keys) override;
   Result<cli::Document> RunsList(const cli::Invocation& invocation) override;
-  Result<cli::Document> RunsShow(const cli::Invocation& invocation, const std::string& run_id) override;
-  Result<cli::Document> RunsCompare(const cli::Invocation& invocation, const std::vector<std::string>& run_ids) override;
+  Result<cli::Document> RunsShow(const cli::Invocation& invocation,
+                                 const std::string& run_id) override;
+  Result<cli::Document> RunsCompare(const cli::Invocation& invocation,
+                                    const std::vector<std::string>& run_ids) override;
   Result<cli::Document> ModelsList(const cli::Invocation& invocation) override;
-  Result<cli::Document> ModelsShow(const cli::Invocation& invocation, const std::string& name) override;
+  Result<cli::Document> ModelsShow(const cli::Invocation& invocation,
+                                   const std::string& name) override;
   Result<cli::Document> ConfigShow(const cli::Invocation& invocation) override;
   Result<cli::Document> Doctor(const cli::Invocation& invocation) override;
   Result<cli::Document> Schema(const std::string& kind) override;

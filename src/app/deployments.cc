@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which endpoints are deployed in a workspace, kept in its metadata; and the resolver that a server follows.
+// Which endpoints are deployed in a workspace, kept in its metadata; and the resolver that a server
+// follows.
 #include "app/deployments.h"
 
 #include <array>
@@ -22,8 +23,9 @@ Result<void> MigrateDeployments(store::Metadata& metadata) {
 }
 
 Json ToJson(const serving::EndpointSpec& spec) {
-  Json json = {{"name", spec.name},     {"description", spec.description}, {"model", spec.model}, {"alias", spec.alias},
-               {"entity", spec.entity}, {"key", spec.key},                 {"views", spec.views}};
+  Json json = {{"name", spec.name},   {"description", spec.description}, {"model", spec.model},
+               {"alias", spec.alias}, {"entity", spec.entity},           {"key", spec.key},
+               {"views", spec.views}};
   if (spec.as_of) {
     json["as_of"] = base::FormatTimestamp(*spec.as_of);
   }
@@ -54,14 +56,18 @@ Result<serving::EndpointSpec> FromJson(const std::string& text) {
 
 Result<void> SaveDeployment(store::Metadata& metadata, const serving::EndpointSpec& spec) {
   MILL_RETURN_IF_ERROR(MigrateDeployments(metadata));
-  const std::array<store::Value, 2> values = {store::Value(spec.name), store::Value(base::DumpJson(ToJson(spec)))};
-  return metadata.Execute("INSERT INTO deployments (name, spec) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec",
-                          values);
+  const std::array<store::Value, 2> values = {store::Value(spec.name),
+                                              store::Value(base::DumpJson(ToJson(spec)))};
+  return metadata.Execute(
+      "INSERT INTO deployments (name, spec) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spec = "
+      "excluded.spec",
+      values);
 }
 
 Result<std::vector<serving::EndpointSpec>> ListDeployments(store::Metadata& metadata) {
   MILL_RETURN_IF_ERROR(MigrateDeployments(metadata));
-  MILL_ASSIGN_OR_RETURN(const auto rows, metadata.Query("SELECT spec FROM deployments ORDER BY name", {}));
+  MILL_ASSIGN_OR_RETURN(const auto rows,
+                        metadata.Query("SELECT spec FROM deployments ORDER BY name", {}));
   std::vector<serving::EndpointSpec> specs;
   for (const store::Row& row : rows) {
     MILL_ASSIGN_OR_RETURN(serving::EndpointSpec spec, FromJson(std::get<std::string>(row[0])));
@@ -70,17 +76,23 @@ Result<std::vector<serving::EndpointSpec>> ListDeployments(store::Metadata& meta
   return specs;
 }
 
-Result<std::vector<serving::EndpointSpec>> RegistryResolver::Endpoints() { return ListDeployments(environment_.metadata()); }
+Result<std::vector<serving::EndpointSpec>> RegistryResolver::Endpoints() {
+  return ListDeployments(environment_.metadata());
+}
 
-Result<serving::ModelVersion> RegistryResolver::Resolve(const std::string& model, const std::string& alias) {
+Result<serving::ModelVersion> RegistryResolver::Resolve(const std::string& model,
+                                                        const std::string& alias) {
   MILL_ASSIGN_OR_RETURN(const auto found, environment_.registry().FindByAlias(model, alias));
   if (!found) {
     return base::NotFound("model \"" + model + "\" has no version with the alias \"" + alias + "\"")
         .Hint("train and register one with: millrace run");
   }
-  return serving::ModelVersion{found->name, static_cast<int>(found->version), found->model_id, found->storage_location};
+  return serving::ModelVersion{found->name, static_cast<int>(found->version), found->model_id,
+                               found->storage_location};
 }
 
-Result<models::Model> RegistryResolver::Load(const serving::ModelVersion& version) { return models::LoadModel(version.dir); }
+Result<models::Model> RegistryResolver::Load(const serving::ModelVersion& version) {
+  return models::LoadModel(version.dir);
+}
 
 }  // namespace millrace::app

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which endpoints are deployed in a workspace, kept in its metadata; and the resolver that a server follows.
+// Which endpoints are deployed in a workspace, kept in its metadata; and the resolver that a server
+// follows.
 #pragma once
 
 #include <memory>
@@ -23,7 +24,8 @@ class RegistryResolver final : public serving::Resolver {
   explicit RegistryResolver(Environment& environment) : environment_(environment) {}
 
   Result<std::vector<serving::EndpointSpec>> Endpoints() override;
-  Result<serving::ModelVersion> Resolve(const std::string& model, const std::string& alias) override;
+  Result<serving::ModelVersion> Resolve(const std::string& model,
+                                        const std::string& alias) override;
   Result<models::Model> Load(const serving::ModelVersion& version) override;
 
  private:

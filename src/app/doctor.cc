@@ -2,11 +2,10 @@
 // `millrace doctor`: what this machine and project lack, and how to mend it.
 #include "app/doctor.h"
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <functional>
 #include <thread>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -41,7 +40,8 @@ Finding FromResult(const std::string& check, const Result<std::string>& result) 
 }
 
 Finding CheckMemory() {
-  const double total = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE)) / kGiB;
+  const double total = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+                       static_cast<double>(sysconf(_SC_PAGE_SIZE)) / kGiB;
   return {"memory", total >= kWantedMemoryGiB, base::FormatFixed(total, 1) + " GiB",
           total >= kWantedMemoryGiB ? "" : "use a machine with at least 2 GiB"};
 }
@@ -53,13 +53,16 @@ Finding CheckDisk(const std::filesystem::path& dir) {
     return {"disk", false, dir.string() + ": " + error.message(), "name an existing folder"};
   }
   const double free = static_cast<double>(space.available) / kGiB;
-  return {"disk", free >= kWantedDiskGiB, base::FormatFixed(free, 1) + " GiB free at " + dir.string(),
-          free >= kWantedDiskGiB ? "" : "free some space, or put the workspace elsewhere with --workspace"};
+  return {
+      "disk", free >= kWantedDiskGiB, base::FormatFixed(free, 1) + " GiB free at " + dir.string(),
+      free >= kWantedDiskGiB ? ""
+                             : "free some space, or put the workspace elsewhere with --workspace"};
 }
 
 Result<std::string> TrySql() {
   MILL_ASSIGN_OR_RETURN(const auto engine, data::OpenDuckDb());
-  MILL_ASSIGN_OR_RETURN(const data::Table table, engine->Query(Context{}, "SELECT version() AS version"));
+  MILL_ASSIGN_OR_RETURN(const data::Table table,
+                        engine->Query(Context{}, "SELECT version() AS version"));
   MILL_ASSIGN_OR_RETURN(const data::StringColumn version, table.Strings("version"));
   return "DuckDB " + version.values.at(0);
 }
@@ -79,7 +82,9 @@ Result<std::string> TryPort(const cli::Settings& settings) {
   options.host = settings.host;
   options.port = static_cast<std::uint16_t>(settings.port);
   options.threads = 1;
-  MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(options, [](const net::Request&) { return net::Response{}; }));
+  MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(options, [](const net::Request&) {
+                          return net::Response{};
+                        }));
   return settings.host + ":" + std::to_string(settings.port) + " is free";
 }
 
@@ -122,8 +127,12 @@ Result<cli::Document> Doctor(const cli::Invocation& invocation) {
   cli::TextTable table{"", {"check", "verdict", "seen", "how to mend it"}, {}};
   nlohmann::json json = nlohmann::json::array();
   for (const Finding& finding : findings) {
-    table.rows.push_back({finding.check, finding.is_fine ? "ok" : "MISSING", finding.seen, finding.mend});
-    json.push_back({{"check", finding.check}, {"ok", finding.is_fine}, {"seen", finding.seen}, {"mend", finding.mend}});
+    table.rows.push_back(
+        {finding.check, finding.is_fine ? "ok" : "MISSING", finding.seen, finding.mend});
+    json.push_back({{"check", finding.check},
+                    {"ok", finding.is_fine},
+                    {"seen", finding.seen},
+                    {"mend", finding.mend}});
   }
   document.tables.push_back(std::move(table));
   document.json = base::DumpJson(json);

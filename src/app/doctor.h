@@ -7,8 +7,8 @@
 
 namespace millrace::app {
 
-/// Tries what a run needs: cores, memory, disk, a writable workspace, the native libraries, fonts, a free port, the project's files.
-/// What is missing is a row of the answer, not an error.
+/// Tries what a run needs: cores, memory, disk, a writable workspace, the native libraries, fonts,
+/// a free port, the project's files. What is missing is a row of the answer, not an error.
 Result<cli::Document> Doctor(const cli::Invocation& invocation);
 
 }  // namespace millrace::app

@@ -25,18 +25,22 @@ std::string ValueText(double value) {
   if (std::isnan(value)) {
     return "null";
   }
-  return std::floor(value) == value && std::abs(value) < 1e15 ? base::FormatFixed(value, 0) : base::FormatFixed(value, 4);
+  return std::floor(value) == value && std::abs(value) < 1e15 ? base::FormatFixed(value, 0)
+                                                              : base::FormatFixed(value, 4);
 }
 
-Json ValueJson(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
+Json ValueJson(double value) {
+  return std::isnan(value) ? Json(nullptr) : Json(value);
+}
 
 cli::Document ListViews(const std::vector<features::PublishedView>& views) {
   cli::Document document;
   cli::TextTable table{"", {"view", "entity", "key", "features", "keys", "as of", "hash"}, {}};
   Json json = Json::array();
   for (const features::PublishedView& view : views) {
-    table.rows.push_back({view.name, view.entity, view.key, std::to_string(view.columns.size()), base::FormatCount(view.keys),
-                          base::FormatTimestamp(view.as_of), view.hash.Hex().substr(0, 12)});
+    table.rows.push_back({view.name, view.entity, view.key, std::to_string(view.columns.size()),
+                          base::FormatCount(view.keys), base::FormatTimestamp(view.as_of),
+                          view.hash.Hex().substr(0, 12)});
     json.push_back({{"view", view.name},
                     {"entity", view.entity},
                     {"key", view.key},
@@ -55,7 +59,8 @@ cli::Document ListViews(const std::vector<features::PublishedView>& views) {
 }
 
 /// The newest publication of a view of that name.
-Result<features::PublishedView> FindByName(const std::vector<features::PublishedView>& views, const std::string& name) {
+Result<features::PublishedView> FindByName(const std::vector<features::PublishedView>& views,
+                                           const std::string& name) {
   const features::PublishedView* found = nullptr;
   std::vector<std::string> names;
   for (const features::PublishedView& view : views) {
@@ -65,7 +70,8 @@ Result<features::PublishedView> FindByName(const std::vector<features::Published
     }
   }
   if (found == nullptr) {
-    return base::NotFound("view \"" + name + "\" has not been published" + base::DidYouMean(name, names))
+    return base::NotFound("view \"" + name + "\" has not been published" +
+                          base::DidYouMean(name, names))
         .Hint("publish it with: millrace run");
   }
   return *found;
@@ -78,7 +84,8 @@ Result<features::EntityKey> ParseKey(const std::string& text, data::ColumnType t
   char* end = nullptr;
   const long long number = std::strtoll(text.c_str(), &end, 10);
   if (text.empty() || *end != '\0') {
-    return base::InvalidArgument("key \"" + text + "\" is no whole number; the view's keys are integers");
+    return base::InvalidArgument("key \"" + text +
+                                 "\" is no whole number; the view's keys are integers");
   }
   return features::EntityKey(static_cast<std::int64_t>(number));
 }
@@ -105,19 +112,22 @@ Result<KeyedRows> RowsOf(const features::OnlineStore& online, const features::Pu
 
 }  // namespace
 
-Result<cli::Document> FeaturesShow(Environment& environment, const std::string& name, const std::vector<std::string>& keys) {
+Result<cli::Document> FeaturesShow(Environment& environment, const std::string& name,
+                                   const std::vector<std::string>& keys) {
   MILL_ASSIGN_OR_RETURN(const features::OnlineStore online, environment.OnlineForReading());
   MILL_ASSIGN_OR_RETURN(const std::vector<features::PublishedView> views, online.Views());
   if (name.empty()) {
     if (!keys.empty()) {
-      return base::InvalidArgument("--key needs --view").Hint("millrace features show lists the views");
+      return base::InvalidArgument("--key needs --view")
+          .Hint("millrace features show lists the views");
     }
     return ListViews(views);
   }
   MILL_ASSIGN_OR_RETURN(const features::PublishedView view, FindByName(views, name));
   MILL_ASSIGN_OR_RETURN(const KeyedRows rows, RowsOf(online, view, keys));
   cli::Document document;
-  cli::TextTable table{"View " + view.name + " as of " + base::FormatTimestamp(view.as_of), {"feature"}, {}};
+  cli::TextTable table{
+      "View " + view.name + " as of " + base::FormatTimestamp(view.as_of), {"feature"}, {}};
   Json json_rows = Json::array();
   for (const auto& [key, row] : rows) {
     table.columns.push_back(features::KeyText(key));
@@ -125,7 +135,9 @@ Result<cli::Document> FeaturesShow(Environment& environment, const std::string& 
     for (std::size_t c = 0; c < view.columns.size(); ++c) {
       values[view.columns[c].name] = ValueJson(row.values[c]);
     }
-    json_rows.push_back({{"key", features::KeyText(key)}, {"as_of", base::FormatTimestamp(row.as_of)}, {"values", std::move(values)}});
+    json_rows.push_back({{"key", features::KeyText(key)},
+                         {"as_of", base::FormatTimestamp(row.as_of)},
+                         {"values", std::move(values)}});
   }
   table.columns.emplace_back("definition");
   for (std::size_t c = 0; c < view.columns.size(); ++c) {
@@ -137,7 +149,10 @@ Result<cli::Document> FeaturesShow(Environment& environment, const std::string& 
     table.rows.push_back(std::move(cells));
   }
   document.tables.push_back(std::move(table));
-  document.json = base::DumpJson({{"view", view.name}, {"hash", view.hash.Hex()}, {"key", view.key}, {"rows", std::move(json_rows)}});
+  document.json = base::DumpJson({{"view", view.name},
+                                  {"hash", view.hash.Hex()},
+                                  {"key", view.key},
+                                  {"rows", std::move(json_rows)}});
   return document;
 }
 
@@ -160,20 +175,22 @@ namespace {
 Json RunReportSchema() {
   const Json text = {{"type", "string"}};
   const Json texts = {{"type", "array"}, {"items", text}};
-  const Json stage = {{"type", "object"},
-                      {"additionalProperties", false},
-                      {"required", {"name", "status", "seconds", "rows", "metrics", "outputs"}},
-                      {"properties",
-                       {{"name", text},
-                        {"status", {{"enum", {"ran", "cached", "failed"}}}},
-                        {"seconds", {{"type", "number"}, {"minimum", 0}}},
-                        {"rows", {{"type", "integer"}, {"minimum", 0}}},
-                        {"metrics", {{"type", "object"}, {"additionalProperties", {{"type", "number"}}}}},
-                        {"outputs", texts}}}};
-  const Json model = {{"type", "object"},
-                      {"required", {"name", "version", "aliases"}},
-                      {"additionalProperties", false},
-                      {"properties", {{"name", text}, {"version", {{"type", "integer"}}}, {"aliases", texts}}}};
+  const Json stage = {
+      {"type", "object"},
+      {"additionalProperties", false},
+      {"required", {"name", "status", "seconds", "rows", "metrics", "outputs"}},
+      {"properties",
+       {{"name", text},
+        {"status", {{"enum", {"ran", "cached", "failed"}}}},
+        {"seconds", {{"type", "number"}, {"minimum", 0}}},
+        {"rows", {{"type", "integer"}, {"minimum", 0}}},
+        {"metrics", {{"type", "object"}, {"additionalProperties", {{"type", "number"}}}}},
+        {"outputs", texts}}}};
+  const Json model = {
+      {"type", "object"},
+      {"required", {"name", "version", "aliases"}},
+      {"additionalProperties", false},
+      {"properties", {{"name", text}, {"version", {{"type", "integer"}}}, {"aliases", texts}}}};
   return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
           {"title", "run_report"},
           {"description", "The object that `millrace run --json` prints."},
@@ -197,10 +214,11 @@ Json TrainingSchema(const learners::LearnerRegistry& learners) {
     const auto learner = learners.Find(name);
     properties[name] = Json::parse(learners::ParamsJsonSchema((*learner)->info()));
   }
-  schema["properties"]["learners"] = {{"type", "object"},
-                                      {"description", "Learner to its parameters; the best on validation is taken."},
-                                      {"additionalProperties", false},
-                                      {"properties", std::move(properties)}};
+  schema["properties"]["learners"] = {
+      {"type", "object"},
+      {"description", "Learner to its parameters; the best on validation is taken."},
+      {"additionalProperties", false},
+      {"properties", std::move(properties)}};
   return schema;
 }
 
@@ -230,13 +248,16 @@ Result<cli::Document> Schema(const std::string& kind, const learners::LearnerReg
     }
   }
   if (!kind.empty()) {
-    return base::InvalidArgument("schema kind \"" + kind + "\" does not exist" + base::DidYouMean(kind, names));
+    return base::InvalidArgument("schema kind \"" + kind + "\" does not exist" +
+                                 base::DidYouMean(kind, names));
   }
   return cli::Document{{}, names, base::DumpJson(Json(names))};
 }
 
 cli::Document Version() {
-  return {{}, {std::string("millrace ") + kVersion}, base::DumpJson({{"name", "millrace"}, {"version", kVersion}})};
+  return {{},
+          {std::string("millrace ") + kVersion},
+          base::DumpJson({{"name", "millrace"}, {"version", kVersion}})};
 }
 
 }  // namespace millrace::app

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answers of the commands that look at something: runs, models, features, settings, this machine, schemas.
+// The answers of the commands that look at something: runs, models, features, settings, this
+// machine, schemas.
 #pragma once
 
 #include <string>
@@ -14,17 +15,21 @@ namespace millrace::app {
 Result<cli::Document> RunsList(Environment& environment);
 Result<cli::Document> RunsShow(Environment& environment, const std::string& run_id);
 /// Parameters and metrics side by side; rows that differ are marked.
-Result<cli::Document> RunsCompare(Environment& environment, const std::vector<std::string>& run_ids);
+Result<cli::Document> RunsCompare(Environment& environment,
+                                  const std::vector<std::string>& run_ids);
 Result<cli::Document> ModelsList(Environment& environment);
 Result<cli::Document> ModelsShow(Environment& environment, const std::string& name);
 
-/// Every published view; with a view its columns and stored values of the keys, or of the first ones.
-Result<cli::Document> FeaturesShow(Environment& environment, const std::string& view, const std::vector<std::string>& keys);
+/// Every published view; with a view its columns and stored values of the keys, or of the first
+/// ones.
+Result<cli::Document> FeaturesShow(Environment& environment, const std::string& view,
+                                   const std::vector<std::string>& keys);
 
 cli::Document ConfigShow(const cli::Settings& settings);
 
-/// The kinds of project files with the JSON Schema of one: "millrace", "sources", "features", "quality", "training", "endpoint",
-/// "monitor", "pipeline", and "run_report" for the object of `run --json`. Empty kind: the list.
+/// The kinds of project files with the JSON Schema of one: "millrace", "sources", "features",
+/// "quality", "training", "endpoint", "monitor", "pipeline", and "run_report" for the object of
+/// `run --json`. Empty kind: the list.
 Result<cli::Document> Schema(const std::string& kind, const learners::LearnerRegistry& learners);
 
 cli::Document Version();

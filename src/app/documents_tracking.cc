@@ -15,7 +15,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string TimeText(std::int64_t milliseconds) { return base::FormatTimestamp(Timestamp{milliseconds / 1000 * base::kMicrosPerSecond}); }
+std::string TimeText(std::int64_t milliseconds) {
+  return base::FormatTimestamp(Timestamp{milliseconds / 1000 * base::kMicrosPerSecond});
+}
 
 std::string MetricText(const tracking::Run& run, const std::string& name) {
   const auto found = run.metrics.find(name);
@@ -49,8 +51,14 @@ Json RunJson(const tracking::Run& run) {
 }
 
 Json VersionJson(const tracking::ModelVersion& version) {
-  return {{"name", version.name},   {"version", version.version},   {"run_id", version.run_id},           {"model_id", version.model_id},
-          {"source", version.source}, {"storage_location", version.storage_location}, {"aliases", version.aliases}, {"tags", version.tags},
+  return {{"name", version.name},
+          {"version", version.version},
+          {"run_id", version.run_id},
+          {"model_id", version.model_id},
+          {"source", version.source},
+          {"storage_location", version.storage_location},
+          {"aliases", version.aliases},
+          {"tags", version.tags},
           {"creation_time", version.creation_time_ms}};
 }
 
@@ -75,8 +83,10 @@ Result<cli::Document> RunsList(Environment& environment) {
   cli::TextTable table{"", {"run id", "name", "status", "started", "learner", "test ROC AUC"}, {}};
   Json json = Json::array();
   for (const tracking::Run& run : runs) {
-    table.rows.push_back({run.info.run_id, run.info.run_name, std::string(tracking::RunStatusName(run.info.status)),
-                          TimeText(run.info.start_time_ms), ParamText(run, "learner"), MetricText(run, "test_roc_auc")});
+    table.rows.push_back({run.info.run_id, run.info.run_name,
+                          std::string(tracking::RunStatusName(run.info.status)),
+                          TimeText(run.info.start_time_ms), ParamText(run, "learner"),
+                          MetricText(run, "test_roc_auc")});
     json.push_back(RunJson(run));
   }
   if (runs.empty()) {
@@ -117,7 +127,8 @@ Result<cli::Document> RunsShow(Environment& environment, const std::string& run_
   return document;
 }
 
-Result<cli::Document> RunsCompare(Environment& environment, const std::vector<std::string>& run_ids) {
+Result<cli::Document> RunsCompare(Environment& environment,
+                                  const std::vector<std::string>& run_ids) {
   std::vector<tracking::Run> runs;
   std::set<std::string> params;
   std::set<std::string> metrics;
@@ -134,7 +145,8 @@ Result<cli::Document> RunsCompare(Environment& environment, const std::vector<st
     runs.push_back(std::move(run));
   }
   cli::Document document;
-  const auto add_table = [&](const char* title, const std::set<std::string>& names, const auto& text_of) {
+  const auto add_table = [&](const char* title, const std::set<std::string>& names,
+                             const auto& text_of) {
     cli::TextTable table{title, {"name"}, {}};
     for (const tracking::Run& run : runs) {
       table.columns.push_back(run.info.run_id.substr(0, 8));
@@ -145,7 +157,8 @@ Result<cli::Document> RunsCompare(Environment& environment, const std::vector<st
       for (const tracking::Run& run : runs) {
         row.push_back(text_of(run, name));
       }
-      const bool differs = std::any_of(row.begin() + 2, row.end(), [&](const std::string& cell) { return cell != row[1]; });
+      const bool differs = std::any_of(row.begin() + 2, row.end(),
+                                       [&](const std::string& cell) { return cell != row[1]; });
       row.emplace_back(differs ? "*" : "");
       table.rows.push_back(std::move(row));
     }
@@ -158,7 +171,8 @@ Result<cli::Document> RunsCompare(Environment& environment, const std::vector<st
 }
 
 Result<cli::Document> ModelsList(Environment& environment) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<tracking::RegisteredModel> models, environment.registry().ListModels());
+  MILL_ASSIGN_OR_RETURN(const std::vector<tracking::RegisteredModel> models,
+                        environment.registry().ListModels());
   cli::Document document;
   cli::TextTable table{"", {"model", "latest version", "aliases"}, {}};
   Json json = Json::array();
@@ -168,7 +182,10 @@ Result<cli::Document> ModelsList(Environment& environment) {
       aliases += (aliases.empty() ? "@" : ", @") + alias + " = version " + std::to_string(version);
     }
     table.rows.push_back({model.name, std::to_string(model.latest_version), aliases});
-    json.push_back({{"name", model.name}, {"latest_version", model.latest_version}, {"aliases", model.aliases}, {"tags", model.tags}});
+    json.push_back({{"name", model.name},
+                    {"latest_version", model.latest_version},
+                    {"aliases", model.aliases},
+                    {"tags", model.tags}});
   }
   if (models.empty()) {
     document.lines.emplace_back("no models yet; train one with: millrace run");
@@ -180,20 +197,26 @@ Result<cli::Document> ModelsList(Environment& environment) {
 }
 
 Result<cli::Document> ModelsShow(Environment& environment, const std::string& name) {
-  MILL_ASSIGN_OR_RETURN(const tracking::RegisteredModel model, environment.registry().GetModel(name));
-  MILL_ASSIGN_OR_RETURN(const std::vector<tracking::ModelVersion> versions, environment.registry().ListVersions(name));
+  MILL_ASSIGN_OR_RETURN(const tracking::RegisteredModel model,
+                        environment.registry().GetModel(name));
+  MILL_ASSIGN_OR_RETURN(const std::vector<tracking::ModelVersion> versions,
+                        environment.registry().ListVersions(name));
   cli::Document document;
-  cli::TextTable table{"Model " + model.name, {"version", "aliases", "learner", "test ROC AUC", "run", "folder"}, {}};
+  cli::TextTable table{"Model " + model.name,
+                       {"version", "aliases", "learner", "test ROC AUC", "run", "folder"},
+                       {}};
   Json json = Json::array();
   for (const tracking::ModelVersion& version : versions) {
     const std::string auc = TagText(version, "test_auc");
-    table.rows.push_back({std::to_string(version.version), Joined(version.aliases), TagText(version, "learner"),
-                          auc == "-" ? auc : base::FormatFixed(std::strtod(auc.c_str(), nullptr), 4), version.run_id.substr(0, 8),
-                          version.storage_location});
+    table.rows.push_back(
+        {std::to_string(version.version), Joined(version.aliases), TagText(version, "learner"),
+         auc == "-" ? auc : base::FormatFixed(std::strtod(auc.c_str(), nullptr), 4),
+         version.run_id.substr(0, 8), version.storage_location});
     json.push_back(VersionJson(version));
   }
   document.tables.push_back(std::move(table));
-  document.json = base::DumpJson({{"name", model.name}, {"aliases", model.aliases}, {"versions", std::move(json)}});
+  document.json = base::DumpJson(
+      {{"name", model.name}, {"aliases", model.aliases}, {"versions", std::move(json)}});
   return document;
 }
 

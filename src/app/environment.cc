@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that a command works with, opened in the right order and closed in the reverse: settings, pools, workspace, stores.
+// Everything that a command works with, opened in the right order and closed in the reverse:
+// settings, pools, workspace, stores.
 #include "app/environment.h"
 
 #include <cstdlib>
@@ -12,7 +13,8 @@ namespace millrace::app {
 namespace {
 
 std::optional<std::string> ReadVariable(const std::string& name) {
-  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
+  const char* value = std::getenv(
+      name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
@@ -36,8 +38,10 @@ cli::Values FileValues(const ProjectFile& file) {
   return values;
 }
 
-/// A relative folder of the flag or the environment is meant from here, that of millrace.yaml from the project.
-std::filesystem::path WorkspacePath(const cli::Settings& settings, const std::optional<std::filesystem::path>& project_root) {
+/// A relative folder of the flag or the environment is meant from here, that of millrace.yaml from
+/// the project.
+std::filesystem::path WorkspacePath(const cli::Settings& settings,
+                                    const std::optional<std::filesystem::path>& project_root) {
   const std::filesystem::path base = project_root.value_or(std::filesystem::current_path());
   if (settings.workspace.empty()) {
     return base / ".millrace";
@@ -48,7 +52,8 @@ std::filesystem::path WorkspacePath(const cli::Settings& settings, const std::op
 
 }  // namespace
 
-Result<cli::Settings> LoadSettings(const cli::Invocation& invocation, std::optional<std::filesystem::path>& project_root) {
+Result<cli::Settings> LoadSettings(const cli::Invocation& invocation,
+                                   std::optional<std::filesystem::path>& project_root) {
   MILL_ASSIGN_OR_RETURN(project_root, FindProject(invocation.project));
   cli::Values file_values;
   if (project_root) {
@@ -58,24 +63,32 @@ Result<cli::Settings> LoadSettings(const cli::Invocation& invocation, std::optio
   return cli::ResolveSettings(invocation.flags, ReadVariable, file_values);
 }
 
-Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& invocation, bool create, std::stop_token stop) {
+Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& invocation,
+                                                       bool create, std::stop_token stop) {
   auto environment = std::unique_ptr<Environment>(new Environment());
-  MILL_ASSIGN_OR_RETURN(environment->settings_, LoadSettings(invocation, environment->project_root_));
+  MILL_ASSIGN_OR_RETURN(environment->settings_,
+                        LoadSettings(invocation, environment->project_root_));
   const cli::Settings& settings = environment->settings_;
   environment->stop_ = std::move(stop);
-  environment->threads_ =
-      settings.threads > 0 ? settings.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  environment->threads_ = settings.threads > 0
+                              ? settings.threads
+                              : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   environment->logger_ = base::MakeStderrLogger(settings.log_level);
-  environment->progress_ = invocation.as_json ? base::MakeSilentProgress() : base::MakeTerminalProgress();
+  environment->progress_ =
+      invocation.as_json ? base::MakeSilentProgress() : base::MakeTerminalProgress();
   environment->cpu_ = std::make_unique<base::ThreadPool>("cpu", environment->threads_);
   MILL_RETURN_IF_ERROR(learners::RegisterBuiltinLearners(environment->learners_));
-  MILL_ASSIGN_OR_RETURN(store::Workspace workspace,
-                        store::Workspace::Open(WorkspacePath(settings, environment->project_root_), create));
+  MILL_ASSIGN_OR_RETURN(
+      store::Workspace workspace,
+      store::Workspace::Open(WorkspacePath(settings, environment->project_root_), create));
   environment->workspace_ = std::make_unique<store::Workspace>(std::move(workspace));
-  MILL_ASSIGN_OR_RETURN(environment->metadata_, store::OpenSqlite(environment->workspace_->MetadataPath()));
-  MILL_ASSIGN_OR_RETURN(environment->tracking_, tracking::TrackingStore::Open(*environment->metadata_, *environment->workspace_,
-                                                                            environment->clock_));
-  MILL_ASSIGN_OR_RETURN(environment->registry_, tracking::Registry::Open(*environment->metadata_, environment->clock_));
+  MILL_ASSIGN_OR_RETURN(environment->metadata_,
+                        store::OpenSqlite(environment->workspace_->MetadataPath()));
+  MILL_ASSIGN_OR_RETURN(environment->tracking_, tracking::TrackingStore::Open(
+                                                    *environment->metadata_,
+                                                    *environment->workspace_, environment->clock_));
+  MILL_ASSIGN_OR_RETURN(environment->registry_,
+                        tracking::Registry::Open(*environment->metadata_, environment->clock_));
   return environment;
 }
 
@@ -96,12 +109,15 @@ Result<void> Environment::HoldWorkspace(const std::string& address) {
   if (lock_) {
     return {};
   }
-  MILL_ASSIGN_OR_RETURN(store::WorkspaceLock lock, store::WorkspaceLock::TryAcquire(*workspace_, address));
+  MILL_ASSIGN_OR_RETURN(store::WorkspaceLock lock,
+                        store::WorkspaceLock::TryAcquire(*workspace_, address));
   lock_ = std::move(lock);
   return {};
 }
 
-Result<void> Environment::AnnounceAddress(const std::string& address) { return lock_->SetAddress(address); }
+Result<void> Environment::AnnounceAddress(const std::string& address) {
+  return lock_->SetAddress(address);
+}
 
 Result<store::KeyValue*> Environment::OnlineKeyValue() {
   if (online_ != nullptr) {
@@ -109,7 +125,8 @@ Result<store::KeyValue*> Environment::OnlineKeyValue() {
   }
   const Result<void> held = HoldWorkspace("");
   if (held.ok()) {
-    MILL_ASSIGN_OR_RETURN(online_, store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/false));
+    MILL_ASSIGN_OR_RETURN(online_,
+                          store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/false));
     return online_.get();
   }
   MILL_ASSIGN_OR_RETURN(const auto holder, store::WorkspaceLock::ReadHolder(*workspace_));
@@ -134,7 +151,8 @@ Result<features::OnlineStore> Environment::OnlineForReading() {
     if (holder && !holder->address.empty()) {
       MILL_ASSIGN_OR_RETURN(online_for_reading_, api::OpenRemoteKeyValue(holder->address));
     } else if (std::filesystem::exists(workspace_->OnlineDir() / "CURRENT")) {
-      MILL_ASSIGN_OR_RETURN(online_for_reading_, store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/true));
+      MILL_ASSIGN_OR_RETURN(online_for_reading_,
+                            store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/true));
     } else {
       online_for_reading_ = store::MakeMemoryKeyValue();  // nothing was ever published
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that a command works with, opened in the right order and closed in the reverse: settings, pools, workspace, stores.
+// Everything that a command works with, opened in the right order and closed in the reverse:
+// settings, pools, workspace, stores.
 #pragma once
 
 #include <filesystem>
@@ -31,8 +32,10 @@ namespace millrace::app {
 class Environment {
  public:
   /// Resolves project and settings and opens the workspace.
-  /// @param create  makes the workspace where there is none; otherwise kNotFound says which command makes it.
-  static Result<std::unique_ptr<Environment>> Open(const cli::Invocation& invocation, bool create, std::stop_token stop = {});
+  /// @param create  makes the workspace where there is none; otherwise kNotFound says which command
+  /// makes it.
+  static Result<std::unique_ptr<Environment>> Open(const cli::Invocation& invocation, bool create,
+                                                   std::stop_token stop = {});
   ~Environment();
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
@@ -54,11 +57,12 @@ class Environment {
   Result<void> HoldWorkspace(const std::string& address);
   /// Tells other processes where this one answers.
   Result<void> AnnounceAddress(const std::string& address);
-  /// The online store: embedded if this process holds the workspace or may hold it, otherwise that of the holder, over HTTP.
+  /// The online store: embedded if this process holds the workspace or may hold it, otherwise that
+  /// of the holder, over HTTP.
   Result<store::KeyValue*> OnlineKeyValue();
   Result<features::OnlineStore> Online();
-  /// The same for looking only: needs no lock, so any number of processes may look at once. Without a server what it shows is
-  /// that of the moment it is opened.
+  /// The same for looking only: needs no lock, so any number of processes may look at once. Without
+  /// a server what it shows is that of the moment it is opened.
   Result<features::OnlineStore> OnlineForReading();
 
  private:
@@ -83,6 +87,7 @@ class Environment {
 };
 
 /// Settings from flags, environment and the project's millrace.yaml.
-Result<cli::Settings> LoadSettings(const cli::Invocation& invocation, std::optional<std::filesystem::path>& project_root);
+Result<cli::Settings> LoadSettings(const cli::Invocation& invocation,
+                                   std::optional<std::filesystem::path>& project_root);
 
 }  // namespace millrace::app

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program: signals become a stop request, arguments a command, the last uncaught exception a message.
-#include <pthread.h>
-#include <signal.h>
-
+// The program: signals become a stop request, arguments a command, the last uncaught exception a
+// message.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <signal.h>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <pthread.h>
 
 #include "app/app_actions.h"
 #include "cli/command_line.h"
@@ -18,7 +19,8 @@
 
 namespace {
 
-/// Waits for SIGINT or SIGTERM in a thread of its own: the first asks for an orderly end, the second ends the program at once.
+/// Waits for SIGINT or SIGTERM in a thread of its own: the first asks for an orderly end, the
+/// second ends the program at once.
 class SignalWatcher {
  public:
   SignalWatcher() {
@@ -67,7 +69,8 @@ int main(int argc, char** argv) {
   try {
     millrace::app::AppActions actions(signals.token());
     millrace::cli::Console console(stdout, stderr);
-    const int status = millrace::cli::RunCommandLine(std::vector<std::string>(argv + 1, argv + argc), actions, console);
+    const int status = millrace::cli::RunCommandLine(
+        std::vector<std::string>(argv + 1, argv + argc), actions, console);
     millrace::data::ShutDownFileSystems();
     return status;
   } catch (const std::exception& error) {

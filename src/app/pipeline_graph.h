@@ -27,19 +27,22 @@ struct PipelineParts {
   std::vector<features::ViewPlan> plans;
 
   const features::ViewPlan& Plan(const std::string& view) const;
-  /// The views that are computed and published: those of the training and those to be published, each once.
+  /// The views that are computed and published: those of the training and those to be published,
+  /// each once.
   std::vector<const features::ViewPlan*> PublishedPlans() const;
   std::vector<const features::ViewPlan*> TrainingPlans() const;
 };
 
 /// The parts of a pipeline: every name resolved, every view compiled.
 ///   - kFailedPrecondition if the endpoint of a pipeline that deploys has no `as_of`.
-Result<PipelineParts> ResolveParts(Environment& environment, const Project& project, const PipelineSpec& pipeline);
+Result<PipelineParts> ResolveParts(Environment& environment, const Project& project,
+                                   const PipelineSpec& pipeline);
 
 /// The graph of the pipeline's stages.
 Result<pipelines::Graph> MakeGraph(const PipelineParts& parts);
 
-/// Where a step's artifact is linked to, relative to the workspace, so that its path stays the same from run to run; artifact to path.
+/// Where a step's artifact is linked to, relative to the workspace, so that its path stays the same
+/// from run to run; artifact to path.
 std::map<std::string, std::filesystem::path> StablePaths(const PipelineParts& parts);
 
 }  // namespace millrace::app

@@ -23,9 +23,11 @@ using Json = nlohmann::json;
 constexpr std::size_t kShownRows = 20;
 
 Result<serving::EndpointSpec> ChooseEndpoint(Environment& environment, const std::string& name) {
-  MILL_ASSIGN_OR_RETURN(std::vector<serving::EndpointSpec> specs, ListDeployments(environment.metadata()));
+  MILL_ASSIGN_OR_RETURN(std::vector<serving::EndpointSpec> specs,
+                        ListDeployments(environment.metadata()));
   if (specs.empty()) {
-    return base::NotFound("no endpoint is deployed in this workspace").Hint("deploy one with: millrace run");
+    return base::NotFound("no endpoint is deployed in this workspace")
+        .Hint("deploy one with: millrace run");
   }
   if (name.empty() && specs.size() == 1) {
     return specs.front();
@@ -38,12 +40,15 @@ Result<serving::EndpointSpec> ChooseEndpoint(Environment& environment, const std
     names.push_back(spec.name);
   }
   if (name.empty()) {
-    return base::InvalidArgument("several endpoints are deployed; name one with --endpoint" + base::DidYouMean("", names));
+    return base::InvalidArgument("several endpoints are deployed; name one with --endpoint" +
+                                 base::DidYouMean("", names));
   }
-  return base::NotFound("endpoint \"" + name + "\" is not deployed" + base::DidYouMean(name, names));
+  return base::NotFound("endpoint \"" + name + "\" is not deployed" +
+                        base::DidYouMean(name, names));
 }
 
-Result<std::vector<features::EntityKey>> ParseKeys(const std::vector<std::string>& texts, data::ColumnType type) {
+Result<std::vector<features::EntityKey>> ParseKeys(const std::vector<std::string>& texts,
+                                                   data::ColumnType type) {
   std::vector<features::EntityKey> keys;
   for (const std::string& text : texts) {
     if (type == data::ColumnType::kString) {
@@ -53,7 +58,8 @@ Result<std::vector<features::EntityKey>> ParseKeys(const std::vector<std::string
     std::int64_t number = 0;
     const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (status != std::errc() || stop != text.data() + text.size()) {
-      return base::InvalidArgument("key \"" + text + "\" is no whole number; the endpoint's keys are integers");
+      return base::InvalidArgument("key \"" + text +
+                                   "\" is no whole number; the endpoint's keys are integers");
     }
     keys.emplace_back(number);
   }
@@ -61,7 +67,8 @@ Result<std::vector<features::EntityKey>> ParseKeys(const std::vector<std::string
 }
 
 /// Fills the block from a table: the columns of the signature that it has, and the key column.
-Result<void> FillBlock(const data::Table& table, const serving::Snapshot& snapshot, serving::RowBlock& block) {
+Result<void> FillBlock(const data::Table& table, const serving::Snapshot& snapshot,
+                       serving::RowBlock& block) {
   const auto rows = static_cast<std::size_t>(table.rows());
   const std::size_t n_columns = snapshot.n_columns();
   block.Reset(rows, n_columns);
@@ -77,10 +84,12 @@ Result<void> FillBlock(const data::Table& table, const serving::Snapshot& snapsh
     }
   }
   if (snapshot.has_key() && table.Has(snapshot.spec().key)) {
-    MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys, features::KeyColumn::FromTable(table, snapshot.spec().key));
+    MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys,
+                          features::KeyColumn::FromTable(table, snapshot.spec().key));
     for (std::size_t r = 0; r < rows; ++r) {
       if (keys.IsNull(r)) {
-        return base::InvalidArgument("column \"" + snapshot.spec().key + "\": row " + std::to_string(r) + " has no key");
+        return base::InvalidArgument("column \"" + snapshot.spec().key + "\": row " +
+                                     std::to_string(r) + " has no key");
       }
       block.keys.push_back(keys.At(r));
     }
@@ -88,20 +97,26 @@ Result<void> FillBlock(const data::Table& table, const serving::Snapshot& snapsh
   return {};
 }
 
-Result<cli::Document> Describe(const Context& context, const cli::PredictOptions& options, const serving::Snapshot& snapshot,
-                               const serving::RowBlock& block, const serving::Scores& scores) {
+Result<cli::Document> Describe(const Context& context, const cli::PredictOptions& options,
+                               const serving::Snapshot& snapshot, const serving::RowBlock& block,
+                               const serving::Scores& scores) {
   cli::Document document;
   Json predictions = Json::array();
-  cli::TextTable table{"", {snapshot.spec().key.empty() ? "row" : snapshot.spec().key, "score"}, {}};
+  cli::TextTable table{
+      "", {snapshot.spec().key.empty() ? "row" : snapshot.spec().key, "score"}, {}};
   for (std::size_t r = 0; r < scores.values.size(); ++r) {
-    const std::string name = block.keys.empty() ? std::to_string(r) : features::KeyText(block.keys[r]);
+    const std::string name =
+        block.keys.empty() ? std::to_string(r) : features::KeyText(block.keys[r]);
     predictions.push_back({{"key", name}, {"score", scores.values[r]}});
     if (r < kShownRows) {
       table.rows.push_back({name, base::FormatFixed(scores.values[r], 6)});
     }
   }
-  document.lines.push_back("model " + snapshot.version().name + " version " + std::to_string(snapshot.version().version));
-  Json json = {{"endpoint", snapshot.spec().name}, {"model", snapshot.version().name}, {"version", snapshot.version().version}};
+  document.lines.push_back("model " + snapshot.version().name + " version " +
+                           std::to_string(snapshot.version().version));
+  Json json = {{"endpoint", snapshot.spec().name},
+               {"model", snapshot.version().name},
+               {"version", snapshot.version().version}};
   if (scores.features_newest) {
     json["features_as_of"] = base::FormatTimestamp(*scores.features_newest);
     document.lines.push_back("features as of " + base::FormatTimestamp(*scores.features_newest));
@@ -118,12 +133,14 @@ Result<cli::Document> Describe(const Context& context, const cli::PredictOptions
     builder.AddDoubles("score", scores.values);
     MILL_ASSIGN_OR_RETURN(const data::Table written, builder.Finish());
     MILL_RETURN_IF_ERROR(data::WriteParquet(context, written, *options.output));
-    document.lines.push_back(base::FormatCount(written.rows()) + " scores written to " + options.output->string());
+    document.lines.push_back(base::FormatCount(written.rows()) + " scores written to " +
+                             options.output->string());
   } else {
     json["predictions"] = std::move(predictions);
     if (scores.values.size() > kShownRows) {
       document.lines.push_back("(first " + std::to_string(kShownRows) + " of " +
-                               base::FormatCount(static_cast<std::int64_t>(scores.values.size())) + " rows; --output writes all)");
+                               base::FormatCount(static_cast<std::int64_t>(scores.values.size())) +
+                               " rows; --output writes all)");
     }
     document.tables.push_back(std::move(table));
   }
@@ -135,17 +152,21 @@ Result<cli::Document> Describe(const Context& context, const cli::PredictOptions
 
 Result<cli::Document> Predict(Environment& environment, const cli::PredictOptions& options) {
   if (options.keys.empty() == !options.input.has_value()) {
-    return base::InvalidArgument("predict needs either --key or --input").Hint("millrace predict --help shows examples");
+    return base::InvalidArgument("predict needs either --key or --input")
+        .Hint("millrace predict --help shows examples");
   }
   const Context context = environment.MakeContext();
-  MILL_ASSIGN_OR_RETURN(const serving::EndpointSpec endpoint, ChooseEndpoint(environment, options.endpoint));
+  MILL_ASSIGN_OR_RETURN(const serving::EndpointSpec endpoint,
+                        ChooseEndpoint(environment, options.endpoint));
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
   MILL_ASSIGN_OR_RETURN(const features::OnlineStore online, environment.OnlineForReading());
-  MILL_ASSIGN_OR_RETURN(const auto snapshot, serving::Snapshot::Make(endpoint, champion.version, *champion.model, &online));
+  MILL_ASSIGN_OR_RETURN(const auto snapshot, serving::Snapshot::Make(endpoint, champion.version,
+                                                                     *champion.model, &online));
   serving::RowBlock block;
   if (options.input) {
     MILL_ASSIGN_OR_RETURN(const data::Table rows, data::ReadAny(context, *options.input));
-    MILL_RETURN_IF_ERROR(FillBlock(rows, *snapshot, block).With("reading " + options.input->string()));
+    MILL_RETURN_IF_ERROR(
+        FillBlock(rows, *snapshot, block).With("reading " + options.input->string()));
   } else {
     block.Reset(options.keys.size(), snapshot->n_columns());
     MILL_ASSIGN_OR_RETURN(block.keys, ParseKeys(options.keys, snapshot->key_type()));

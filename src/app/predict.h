@@ -8,8 +8,8 @@
 
 namespace millrace::app {
 
-/// Scores keys (features from the online store) or the rows of a CSV or Parquet file: those with every column of the model as they are,
-/// those with the key column alone from the online store.
+/// Scores keys (features from the online store) or the rows of a CSV or Parquet file: those with
+/// every column of the model as they are, those with the key column alone from the online store.
 Result<cli::Document> Predict(Environment& environment, const cli::PredictOptions& options);
 
 }  // namespace millrace::app

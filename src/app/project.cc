@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A project in memory: every file read, checked by itself and against the others, all mistakes told at once.
+// A project in memory: every file read, checked by itself and against the others, all mistakes told
+// at once.
 #include "app/project.h"
 
 #include <algorithm>
@@ -48,7 +49,8 @@ void AddAll(const Error& error, base::ErrorList& errors) {
 
 class Loader {
  public:
-  Loader(const fs::path& root, const learners::LearnerRegistry& learners) : root_(root), learners_(learners) {}
+  Loader(const fs::path& root, const learners::LearnerRegistry& learners)
+      : root_(root), learners_(learners) {}
 
   Result<Project> Load() {
     project_.root = root_;
@@ -101,7 +103,8 @@ class Loader {
     }
   }
   /// A name of the i-th file of a folder, with its place; for structs that keep names without one.
-  base::Located<std::string> NameAt(const char* folder, std::size_t i, const char* field, const std::string& name) const {
+  base::Located<std::string> NameAt(const char* folder, std::size_t i, const char* field,
+                                    const std::string& name) const {
     const base::YamlNode& node = nodes_.at(folder)[i];
     const auto value = node.Find(field);
     return {name, value ? value->where() : node.where()};
@@ -121,10 +124,11 @@ class Loader {
   }
 
   /// Adds an error at the place of a name that is none of the known ones.
-  void CheckName(const base::Located<std::string>& name, std::string_view what, const std::vector<std::string>& known) {
+  void CheckName(const base::Located<std::string>& name, std::string_view what,
+                 const std::vector<std::string>& known) {
     if (std::find(known.begin(), known.end(), name.value) == known.end()) {
-      errors_.Add(base::InvalidArgument(std::string(what) + " \"" + name.value + "\" does not exist" +
-                                        base::DidYouMean(name.value, known))
+      errors_.Add(base::InvalidArgument(std::string(what) + " \"" + name.value +
+                                        "\" does not exist" + base::DidYouMean(name.value, known))
                       .At(name.where));
     }
   }
@@ -213,9 +217,11 @@ class Loader {
     }
     for (std::size_t i = 0; i < project_.endpoints.size(); ++i) {
       const serving::EndpointSpec& endpoint = project_.endpoints[i];
-      CheckName(NameAt("endpoints", i, "model", endpoint.model), "model of endpoint " + endpoint.name, models);
+      CheckName(NameAt("endpoints", i, "model", endpoint.model),
+                "model of endpoint " + endpoint.name, models);
       for (const std::string& view : endpoint.views) {
-        CheckName(NameAt("endpoints", i, "views", view), "feature view of endpoint " + endpoint.name, ViewNames());
+        CheckName(NameAt("endpoints", i, "views", view),
+                  "feature view of endpoint " + endpoint.name, ViewNames());
       }
     }
   }
@@ -223,7 +229,8 @@ class Loader {
   void CheckMonitors() {
     for (std::size_t i = 0; i < project_.monitors.size(); ++i) {
       const monitoring::MonitorSpec& monitor = project_.monitors[i];
-      CheckName(NameAt("monitors", i, "endpoint", monitor.endpoint), "endpoint of monitor " + monitor.name, EndpointNames());
+      CheckName(NameAt("monitors", i, "endpoint", monitor.endpoint),
+                "endpoint of monitor " + monitor.name, EndpointNames());
     }
   }
 
@@ -260,11 +267,13 @@ class Loader {
     for (std::size_t i = 0; i < pipeline.stages.size(); ++i) {
       const auto& stage = pipeline.stages[i];
       CheckName(stage, "stage", known);
-      if (std::find(known.begin(), known.end(), stage.value) != known.end() && stage.value != known[i]) {
-        errors_.Add(base::InvalidArgument("stage " + std::to_string(i + 1) + " is \"" + stage.value + "\"; wanted: \"" + known[i] +
-                                          "\"")
+      if (std::find(known.begin(), known.end(), stage.value) != known.end() &&
+          stage.value != known[i]) {
+        errors_.Add(base::InvalidArgument("stage " + std::to_string(i + 1) + " is \"" +
+                                          stage.value + "\"; wanted: \"" + known[i] + "\"")
                         .At(stage.where)
-                        .Hint("stages stand in the order ingest, validate, ..., and each needs those before it"));
+                        .Hint("stages stand in the order ingest, validate, ..., and each needs "
+                              "those before it"));
         return;
       }
     }
@@ -279,25 +288,29 @@ class Loader {
 };
 
 template <typename T>
-const T* FindByName(const std::vector<T>& list, std::string_view name, const std::string& (*name_of)(const T&)) {
-  const auto found = std::find_if(list.begin(), list.end(), [&](const T& item) { return name_of(item) == name; });
+const T* FindByName(const std::vector<T>& list, std::string_view name,
+                    const std::string& (*name_of)(const T&)) {
+  const auto found =
+      std::find_if(list.begin(), list.end(), [&](const T& item) { return name_of(item) == name; });
   return found == list.end() ? nullptr : &*found;
 }
 
 }  // namespace
 
 const TrainingSpec* Project::FindTraining(std::string_view name) const {
-  return FindByName<TrainingSpec>(trainings, name, [](const TrainingSpec& t) -> const std::string& { return t.name.value; });
+  return FindByName<TrainingSpec>(
+      trainings, name, [](const TrainingSpec& t) -> const std::string& { return t.name.value; });
 }
 
 const serving::EndpointSpec* Project::FindEndpoint(std::string_view name) const {
-  return FindByName<serving::EndpointSpec>(endpoints, name,
-                                           [](const serving::EndpointSpec& e) -> const std::string& { return e.name; });
+  return FindByName<serving::EndpointSpec>(
+      endpoints, name, [](const serving::EndpointSpec& e) -> const std::string& { return e.name; });
 }
 
 const monitoring::MonitorSpec* Project::FindMonitor(std::string_view name) const {
-  return FindByName<monitoring::MonitorSpec>(monitors, name,
-                                             [](const monitoring::MonitorSpec& m) -> const std::string& { return m.name; });
+  return FindByName<monitoring::MonitorSpec>(
+      monitors, name,
+      [](const monitoring::MonitorSpec& m) -> const std::string& { return m.name; });
 }
 
 const data::SourceSpec* Project::FindSource(std::string_view name) const {
@@ -332,9 +345,12 @@ Result<ProjectFile> ReadProjectFile(const fs::path& root) {
   return file;
 }
 
-Result<Project> LoadProject(const fs::path& root, const learners::LearnerRegistry& learners) { return Loader(root, learners).Load(); }
+Result<Project> LoadProject(const fs::path& root, const learners::LearnerRegistry& learners) {
+  return Loader(root, learners).Load();
+}
 
-Result<std::unique_ptr<data::SqlEngine>> OpenProjectEngine(const Context& context, const Project& project, int threads) {
+Result<std::unique_ptr<data::SqlEngine>> OpenProjectEngine(const Context& context,
+                                                           const Project& project, int threads) {
   data::DuckDbOptions options;
   options.threads = threads;
   MILL_ASSIGN_OR_RETURN(std::unique_ptr<data::SqlEngine> engine, data::OpenDuckDb(options));
@@ -354,10 +370,13 @@ Result<std::unique_ptr<data::SqlEngine>> OpenProjectEngine(const Context& contex
   return engine;
 }
 
-Result<std::vector<features::ViewPlan>> CompileProjectFeatures(const Project& project, data::SqlEngine& engine) {
-  const features::SchemaOf schema_of = [&](std::string_view source) -> Result<std::vector<data::ColumnInfo>> {
-    const bool is_table = std::any_of(project.tables.begin(), project.tables.end(),
-                                      [&](const data::SqlTable& table) { return table.name == source; });
+Result<std::vector<features::ViewPlan>> CompileProjectFeatures(const Project& project,
+                                                               data::SqlEngine& engine) {
+  const features::SchemaOf schema_of =
+      [&](std::string_view source) -> Result<std::vector<data::ColumnInfo>> {
+    const bool is_table =
+        std::any_of(project.tables.begin(), project.tables.end(),
+                    [&](const data::SqlTable& table) { return table.name == source; });
     if (!is_table && project.FindSource(source) == nullptr) {
       return base::NotFound("table or source \"" + std::string(source) + "\" does not exist");
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The project files that belong to no single module: millrace.yaml, training/*.yaml and pipelines/*.yaml.
+// The project files that belong to no single module: millrace.yaml, training/*.yaml and
+// pipelines/*.yaml.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The register stage: run, parameters, metrics, pictures and models into the workspace; a version; gates; the alias `champion`.
+// The register stage: run, parameters, metrics, pictures and models into the workspace; a version;
+// gates; the alias `champion`.
 #include "app/registration.h"
 
 #include <algorithm>
@@ -24,12 +25,17 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-/// Registers one training; every call it makes finds what an earlier, interrupted attempt with the same key made.
+/// Registers one training; every call it makes finds what an earlier, interrupted attempt with the
+/// same key made.
 class Registration {
  public:
-  Registration(const Context& context, Environment& environment, const Project& project, const TrainingSpec& training,
-               const RegistrationInputs& inputs)
-      : context_(context), environment_(environment), project_(project), training_(training), inputs_(inputs) {}
+  Registration(const Context& context, Environment& environment, const Project& project,
+               const TrainingSpec& training, const RegistrationInputs& inputs)
+      : context_(context),
+        environment_(environment),
+        project_(project),
+        training_(training),
+        inputs_(inputs) {}
 
   Result<Registered> Run(StageOutput& output) {
     MILL_RETURN_IF_ERROR(Load());
@@ -42,7 +48,8 @@ class Registration {
     MILL_RETURN_IF_ERROR(PassGates(output));
     MILL_RETURN_IF_ERROR(Finish());
     output.rows = static_cast<std::int64_t>(models_.size());
-    output.notes.insert(output.notes.begin(), "run " + registered_.run_id + ", model " + registered_.model + " version " +
+    output.notes.insert(output.notes.begin(), "run " + registered_.run_id + ", model " +
+                                                  registered_.model + " version " +
                                                   std::to_string(registered_.version));
     return registered_;
   }
@@ -56,7 +63,8 @@ class Registration {
     MILL_ASSIGN_OR_RETURN(const std::string choice_text, base::ReadFile(inputs_.choice));
     MILL_ASSIGN_OR_RETURN(const Json choice, base::ParseJson(choice_text, inputs_.choice.string()));
     chosen_ = choice.value("learner", "");
-    MILL_ASSIGN_OR_RETURN(const std::string metrics_text, base::ReadFile(inputs_.evaluation / "metrics.json"));
+    MILL_ASSIGN_OR_RETURN(const std::string metrics_text,
+                          base::ReadFile(inputs_.evaluation / "metrics.json"));
     MILL_ASSIGN_OR_RETURN(const Json metrics, base::ParseJson(metrics_text, "metrics.json"));
     for (const auto& [name, value] : metrics.items()) {
       metrics_[name] = value.get<double>();
@@ -69,20 +77,25 @@ class Registration {
   }
 
   const TrainedModel& Chosen() const {
-    return *std::find_if(models_.begin(), models_.end(), [&](const TrainedModel& model) { return model.name == chosen_; });
+    return *std::find_if(models_.begin(), models_.end(),
+                         [&](const TrainedModel& model) { return model.name == chosen_; });
   }
 
   Result<void> MakeRun() {
     tracking::TrackingStore& tracking = environment_.tracking();
-    MILL_ASSIGN_OR_RETURN(const tracking::Experiment experiment, tracking.EnsureExperiment(project_.file.name));
+    MILL_ASSIGN_OR_RETURN(const tracking::Experiment experiment,
+                          tracking.EnsureExperiment(project_.file.name));
     experiment_id_ = experiment.id;
     tracking::RunRequest request;
     request.experiment_id = experiment.id;
     request.idempotency_key = inputs_.idempotency_key;
-    request.tags = {{"millrace.training", training_.name.value}, {"millrace.learner", chosen_}, {"millrace.label_hash", label_hash_}};
+    request.tags = {{"millrace.training", training_.name.value},
+                    {"millrace.learner", chosen_},
+                    {"millrace.label_hash", label_hash_}};
     MILL_ASSIGN_OR_RETURN(const tracking::Run run, tracking.CreateRun(request));
     registered_.run_id = run.info.run_id;
-    std::vector<tracking::Param> params = {{"learner", chosen_}, {"seed", std::to_string(context_.seed)}};
+    std::vector<tracking::Param> params = {{"learner", chosen_},
+                                           {"seed", std::to_string(context_.seed)}};
     for (const auto& [name, value] : Chosen().params) {
       params.push_back({chosen_ + "." + name, value});
     }
@@ -92,9 +105,11 @@ class Registration {
       metrics.push_back({"test_" + name, value, run.info.start_time_ms, 0});
     }
     for (const TrainedModel& model : models_) {
-      metrics.push_back({"validation_" + model.name + "_roc_auc", model.validation_auc, run.info.start_time_ms, 0});
+      metrics.push_back({"validation_" + model.name + "_roc_auc", model.validation_auc,
+                         run.info.start_time_ms, 0});
     }
-    std::erase_if(metrics, [&](const tracking::Metric& metric) { return run.metrics.contains(metric.key); });
+    std::erase_if(metrics,
+                  [&](const tracking::Metric& metric) { return run.metrics.contains(metric.key); });
     return tracking.LogBatch(registered_.run_id, metrics, params);
   }
 
@@ -142,13 +157,16 @@ class Registration {
       metadata.view_hashes[view.plan->name] = view.plan->hash;
     }
     metadata.seed = trained.seed;
-    metadata.metrics = {{"validation_auc", trained.validation_auc}, {"test_auc", metrics_[trained.name + "_roc_auc"]}};
+    metadata.metrics = {{"validation_auc", trained.validation_auc},
+                        {"test_auc", metrics_[trained.name + "_roc_auc"]}};
     metadata.learner = trained.learner;
     metadata.params = trained.params;
     const std::vector<std::string>& names = trained.estimator->feature_names();
     MILL_ASSIGN_OR_RETURN(const models::Model model,
-                          models::Model::Make(models::DoubleSignature(names), trained.estimator, std::move(metadata)));
-    MILL_ASSIGN_OR_RETURN(const SetRows test, ReadSet(training_set_, "test", training_.label.name, names));
+                          models::Model::Make(models::DoubleSignature(names), trained.estimator,
+                                              std::move(metadata)));
+    MILL_ASSIGN_OR_RETURN(const SetRows test,
+                          ReadSet(training_set_, "test", training_.label.name, names));
     models::SaveInfo info;
     info.run_id = registered_.run_id;
     info.model_id = logged.model_id;
@@ -157,7 +175,8 @@ class Registration {
     MILL_RETURN_IF_ERROR(models::SaveModel(model, dir, info).With("saving model " + trained.name));
     const tracking::ModelOutput output{logged.model_id, 0};
     MILL_RETURN_IF_ERROR(tracking.LogOutputs(registered_.run_id, {&output, 1}));
-    auto finalized = tracking.FinalizeLoggedModel(logged.model_id, tracking::LoggedModelStatus::kReady);
+    auto finalized =
+        tracking.FinalizeLoggedModel(logged.model_id, tracking::LoggedModelStatus::kReady);
     return finalized.ok() ? Result<void>() : Result<void>(std::move(finalized).error());
   }
 
@@ -173,7 +192,9 @@ class Registration {
     request.storage_location = registered_.model_dirs[chosen_];
     request.run_id = registered_.run_id;
     request.model_id = model_ids_[chosen_];
-    request.tags = {{"test_auc", base::FormatDouble(metrics_["roc_auc"])}, {"label_hash", label_hash_}, {"learner", chosen_}};
+    request.tags = {{"test_auc", base::FormatDouble(metrics_["roc_auc"])},
+                    {"label_hash", label_hash_},
+                    {"learner", chosen_}};
     request.idempotency_key = inputs_.idempotency_key;
     MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version, registry.RegisterVersion(request));
     registered_.version = version.version;
@@ -182,30 +203,37 @@ class Registration {
 
   Result<void> PassGates(StageOutput& output) {
     tracking::Registry& registry = environment_.registry();
-    MILL_ASSIGN_OR_RETURN(const auto champion, registry.FindByAlias(training_.name.value, kChampion));
+    MILL_ASSIGN_OR_RETURN(const auto champion,
+                          registry.FindByAlias(training_.name.value, kChampion));
     const tracking::TestScore candidate{registered_.version, metrics_["roc_auc"], label_hash_};
     std::optional<tracking::TestScore> reigning;
-    // After a crash between promotion and the record of this step the version is champion already: judge it as it was judged then.
+    // After a crash between promotion and the record of this step the version is champion already:
+    // judge it as it was judged then.
     if (champion && champion->version != registered_.version) {
       reigning = RecordedScore(*champion);
       if (tracking::NeedsRescore(training_.gates, candidate, reigning)) {
         MILL_ASSIGN_OR_RETURN(reigning->auc, Rescore(*champion));
         reigning->label_hash = label_hash_;
-        output.notes.push_back("champion version " + std::to_string(champion->version) + " scored again on the new labels: test AUC " +
+        output.notes.push_back("champion version " + std::to_string(champion->version) +
+                               " scored again on the new labels: test AUC " +
                                base::FormatFixed(reigning->auc, 4));
       }
     }
-    MILL_ASSIGN_OR_RETURN(const tracking::GateDecision decision, tracking::DecideGates(training_.gates, candidate, reigning));
+    MILL_ASSIGN_OR_RETURN(const tracking::GateDecision decision,
+                          tracking::DecideGates(training_.gates, candidate, reigning));
     registered_.promoted = decision.promote;
     for (const tracking::GateCheck& check : decision.checks) {
       registered_.gates.push_back(check.sentence);
-      output.notes.push_back(std::string(check.passed ? "gate passed: " : "gate FAILED: ") + check.sentence);
+      output.notes.push_back(std::string(check.passed ? "gate passed: " : "gate FAILED: ") +
+                             check.sentence);
     }
     if (!decision.promote) {
-      output.notes.push_back("version " + std::to_string(registered_.version) + " stays without alias; the run goes on with the champion");
+      output.notes.push_back("version " + std::to_string(registered_.version) +
+                             " stays without alias; the run goes on with the champion");
       return {};
     }
-    output.notes.push_back("version " + std::to_string(registered_.version) + " is now " + kChampion);
+    output.notes.push_back("version " + std::to_string(registered_.version) + " is now " +
+                           kChampion);
     return registry.SetAlias(training_.name.value, kChampion, registered_.version);
   }
 
@@ -223,17 +251,19 @@ class Registration {
 
   /// The champion's AUC on today's test rows, with the feature definitions it was trained on.
   Result<double> Rescore(const tracking::ModelVersion& version) {
-    const std::string doing = "scoring champion version " + std::to_string(version.version) + " again";
+    const std::string doing =
+        "scoring champion version " + std::to_string(version.version) + " again";
     auto model = models::LoadModel(version.storage_location);
     if (!model.ok()) {
       return std::move(model).error().With(doing);
     }
     data::Table rows = training_set_;
-    const bool same_views = std::all_of(inputs_.views.begin(), inputs_.views.end(), [&](const ViewFile& view) {
-      const auto& hashes = model->metadata().view_hashes;
-      const auto found = hashes.find(view.plan->name);
-      return found != hashes.end() && found->second == view.plan->hash;
-    });
+    const bool same_views =
+        std::all_of(inputs_.views.begin(), inputs_.views.end(), [&](const ViewFile& view) {
+          const auto& hashes = model->metadata().view_hashes;
+          const auto found = hashes.find(view.plan->name);
+          return found != hashes.end() && found->second == view.plan->hash;
+        });
     if (!same_views) {
       auto recomputed = RecomputeFeatures(version, model->metadata().view_hashes);
       if (!recomputed.ok()) {
@@ -241,32 +271,41 @@ class Registration {
       }
       rows = std::move(*recomputed);
     }
-    MILL_ASSIGN_OR_RETURN(const SetRows test, ReadSet(rows, "test", training_.label.name, model->estimator()->feature_names()));
+    MILL_ASSIGN_OR_RETURN(const SetRows test, ReadSet(rows, "test", training_.label.name,
+                                                      model->estimator()->feature_names()));
     return metrics::RocAuc(PredictAll(*model->estimator(), test.features), test.labels);
   }
 
   /// Today's label rows joined with the features as the version's run defined them.
-  Result<data::Table> RecomputeFeatures(const tracking::ModelVersion& version, const std::map<std::string, ContentHash>& hashes) {
+  Result<data::Table> RecomputeFeatures(const tracking::ModelVersion& version,
+                                        const std::map<std::string, ContentHash>& hashes) {
     MILL_ASSIGN_OR_RETURN(const tracking::Run run, environment_.tracking().GetRun(version.run_id));
-    const fs::path files = environment_.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / "project" / "features";
+    const fs::path files =
+        environment_.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / "project" /
+        "features";
     Project old = project_;
     old.features.clear();
     for (const auto& entry : fs::directory_iterator(files)) {
       MILL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(entry.path()));
-      MILL_ASSIGN_OR_RETURN(const base::YamlNode node, base::YamlNode::Parse(text, entry.path().string()));
+      MILL_ASSIGN_OR_RETURN(const base::YamlNode node,
+                            base::YamlNode::Parse(text, entry.path().string()));
       base::ErrorList errors;
       old.features.push_back(features::FeatureFile::Declared().Read(node, errors));
       if (!errors.empty()) {
         return errors.ToError();
       }
     }
-    MILL_ASSIGN_OR_RETURN(const auto engine, OpenProjectEngine(context_, old, environment_.threads()));
-    MILL_ASSIGN_OR_RETURN(const std::vector<features::ViewPlan> plans, CompileProjectFeatures(old, *engine));
+    MILL_ASSIGN_OR_RETURN(const auto engine,
+                          OpenProjectEngine(context_, old, environment_.threads()));
+    MILL_ASSIGN_OR_RETURN(const std::vector<features::ViewPlan> plans,
+                          CompileProjectFeatures(old, *engine));
     std::vector<ViewFile> views;
     for (const auto& [name, hash] : hashes) {
-      const auto plan = std::find_if(plans.begin(), plans.end(), [&](const features::ViewPlan& p) { return p.hash == hash; });
+      const auto plan = std::find_if(plans.begin(), plans.end(),
+                                     [&](const features::ViewPlan& p) { return p.hash == hash; });
       if (plan == plans.end()) {
-        return base::FailedPrecondition("view \"" + name + "\" of hash " + hash.Hex() + " cannot be computed any more: its source changed")
+        return base::FailedPrecondition("view \"" + name + "\" of hash " + hash.Hex() +
+                                        " cannot be computed any more: its source changed")
             .Hint("give the alias champion to another version, or delete it");
       }
       views.push_back({&*plan, SourceFileOf(plan->source)});
@@ -294,7 +333,8 @@ class Registration {
   Result<void> Finish() {
     tracking::RunUpdate update;
     update.status = tracking::RunStatus::kFinished;
-    MILL_ASSIGN_OR_RETURN(const tracking::Run run, environment_.tracking().GetRun(registered_.run_id));
+    MILL_ASSIGN_OR_RETURN(const tracking::Run run,
+                          environment_.tracking().GetRun(registered_.run_id));
     if (run.info.status == tracking::RunStatus::kFinished) {
       return {};
     }
@@ -320,12 +360,15 @@ class Registration {
 
 }  // namespace
 
-Result<Registered> RegisterModel(const Context& context, Environment& environment, const Project& project,
-                                 const TrainingSpec& training, const RegistrationInputs& inputs, const fs::path& out,
+Result<Registered> RegisterModel(const Context& context, Environment& environment,
+                                 const Project& project, const TrainingSpec& training,
+                                 const RegistrationInputs& inputs, const fs::path& out,
                                  StageOutput& output) {
-  MILL_ASSIGN_OR_RETURN(Registered registered, Registration(context, environment, project, training, inputs).Run(output));
-  const Json json = {{"run_id", registered.run_id},     {"model", registered.model}, {"version", registered.version},
-                     {"promoted", registered.promoted}, {"gates", registered.gates}, {"model_dirs", registered.model_dirs}};
+  MILL_ASSIGN_OR_RETURN(Registered registered,
+                        Registration(context, environment, project, training, inputs).Run(output));
+  const Json json = {{"run_id", registered.run_id},   {"model", registered.model},
+                     {"version", registered.version}, {"promoted", registered.promoted},
+                     {"gates", registered.gates},     {"model_dirs", registered.model_dirs}};
   MILL_RETURN_IF_ERROR(base::WriteFileAtomic(out / "registered.json", base::DumpJsonPretty(json)));
   return registered;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The register stage: run, parameters, metrics, pictures and models into the workspace; a version; gates; the alias `champion`.
+// The register stage: run, parameters, metrics, pictures and models into the workspace; a version;
+// gates; the alias `champion`.
 #pragma once
 
 #include <filesystem>
@@ -40,9 +41,11 @@ struct Registered {
   std::map<std::string, std::string> model_dirs;
 };
 
-/// Registers, or finds what an interrupted or earlier call with the same key registered. Writes registered.json into `out`.
-Result<Registered> RegisterModel(const Context& context, Environment& environment, const Project& project,
-                                 const TrainingSpec& training, const RegistrationInputs& inputs, const std::filesystem::path& out,
+/// Registers, or finds what an interrupted or earlier call with the same key registered. Writes
+/// registered.json into `out`.
+Result<Registered> RegisterModel(const Context& context, Environment& environment,
+                                 const Project& project, const TrainingSpec& training,
+                                 const RegistrationInputs& inputs, const std::filesystem::path& out,
                                  StageOutput& output);
 
 /// Reads registered.json.

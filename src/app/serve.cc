@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `millrace serve`: the deployed endpoints of a workspace over HTTP, until a signal asks it to stop.
+// `millrace serve`: the deployed endpoints of a workspace over HTTP, until a signal asks it to
+// stop.
 #include "app/serve.h"
 
 #include <chrono>
@@ -25,7 +26,8 @@ void WaitForStop(const std::stop_token& stop) {
 
 }  // namespace
 
-Result<void> Serve(Environment& environment, const cli::ServeOptions& options, const std::stop_token& stop) {
+Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
+                   const std::stop_token& stop) {
   const Context context = environment.MakeContext();
   MILL_RETURN_IF_ERROR(environment.HoldWorkspace(""));
   MILL_ASSIGN_OR_RETURN(store::KeyValue * key_value, environment.OnlineKeyValue());
@@ -41,7 +43,8 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options, c
   server_options.port = static_cast<std::uint16_t>(environment.settings().port);
   server_options.threads = environment.threads();
   server_options.error_reply = api::Api::ErrorReply;
-  MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(server_options, [&api](const net::Request& request) {
+  MILL_ASSIGN_OR_RETURN(const auto server,
+                        net::HttpServer::Start(server_options, [&api](const net::Request& request) {
                           return api.Handle(request);
                         }));
   MILL_RETURN_IF_ERROR(environment.AnnounceAddress(server->url()));

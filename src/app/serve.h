@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `millrace serve`: the deployed endpoints of a workspace over HTTP, until a signal asks it to stop.
+// `millrace serve`: the deployed endpoints of a workspace over HTTP, until a signal asks it to
+// stop.
 #pragma once
 
 #include <stop_token>
@@ -10,7 +11,9 @@
 
 namespace millrace::app {
 
-/// Serves until `stop`; requests in flight finish. The workspace is held all the while: other commands hand over their writes.
-Result<void> Serve(Environment& environment, const cli::ServeOptions& options, const std::stop_token& stop);
+/// Serves until `stop`; requests in flight finish. The workspace is held all the while: other
+/// commands hand over their writes.
+Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
+                   const std::stop_token& stop);
 
 }  // namespace millrace::app

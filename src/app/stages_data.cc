@@ -38,10 +38,13 @@ std::string Shortened(const std::string& text) {
   return text.size() <= kWidth ? text : text.substr(0, kWidth - 3) + "...";
 }
 
-std::string Percent(double share) { return base::FormatFixed(100 * share, 1) + "%"; }
+std::string Percent(double share) {
+  return base::FormatFixed(100 * share, 1) + "%";
+}
 
 /// Rows, positives and their share of each set, as table and metrics.
-Result<void> DescribeSplit(const data::Table& labels, const std::string& label, StageOutput& output) {
+Result<void> DescribeSplit(const data::Table& labels, const std::string& label,
+                           StageOutput& output) {
   MILL_ASSIGN_OR_RETURN(const data::StringColumn split, labels.Strings("split"));
   MILL_ASSIGN_OR_RETURN(const data::Int64Column values, labels.Int64s(label));
   MILL_ASSIGN_OR_RETURN(const data::Int64Column as_of, labels.Timestamps("as_of"));
@@ -60,8 +63,8 @@ Result<void> DescribeSplit(const data::Table& labels, const std::string& label, 
       }
     }
     const double share = static_cast<double>(positives) / static_cast<double>(rows);
-    table.rows.push_back({set, base::FormatDate(first) + " to " + base::FormatDate(last), base::FormatCount(rows),
-                          base::FormatCount(positives), Percent(share)});
+    table.rows.push_back({set, base::FormatDate(first) + " to " + base::FormatDate(last),
+                          base::FormatCount(rows), base::FormatCount(positives), Percent(share)});
     output.metrics[std::string(set) + "_rows"] = static_cast<double>(rows);
     output.metrics[std::string(set) + "_positives"] = static_cast<double>(positives);
     output.metrics[std::string(set) + "_positive_share"] = share;
@@ -72,14 +75,15 @@ Result<void> DescribeSplit(const data::Table& labels, const std::string& label, 
 
 }  // namespace
 
-Result<StageOutput> ComputeSqlTable(const Context& context, data::SqlEngine& engine, const data::SqlTable& table,
-                                    const std::filesystem::path& out) {
+Result<StageOutput> ComputeSqlTable(const Context& context, data::SqlEngine& engine,
+                                    const data::SqlTable& table, const std::filesystem::path& out) {
   auto computed = engine.Query(context, table.sql);
   if (!computed.ok()) {
     return std::move(computed).error().With("computing table " + table.name);
   }
   if (computed->rows() == 0) {
-    return base::FailedPrecondition("table \"" + table.name + "\" has no rows; wanted: at least one")
+    return base::FailedPrecondition("table \"" + table.name +
+                                    "\" has no rows; wanted: at least one")
         .At(table.where)
         .Hint("look at the conditions of its SELECT and at the files of its sources");
   }
@@ -90,11 +94,13 @@ Result<StageOutput> ComputeSqlTable(const Context& context, data::SqlEngine& eng
   return output;
 }
 
-Result<void> CheckQuality(const Context& context, const quality::Suite& suite, const std::filesystem::path& table_file,
-                          const std::filesystem::path& out, StageOutput& output) {
+Result<void> CheckQuality(const Context& context, const quality::Suite& suite,
+                          const std::filesystem::path& table_file, const std::filesystem::path& out,
+                          StageOutput& output) {
   MILL_ASSIGN_OR_RETURN(const data::Table table, data::ReadParquet(context, table_file));
   MILL_ASSIGN_OR_RETURN(const quality::SuiteResult result, quality::Check(context, suite, table));
-  cli::TextTable shown{"Expectations of " + result.table, {"expectation", "of", "wanted", "seen", "verdict"}, {}};
+  cli::TextTable shown{
+      "Expectations of " + result.table, {"expectation", "of", "wanted", "seen", "verdict"}, {}};
   Json list = Json::array();
   std::string failures;
   for (const quality::ExpectationResult& item : result.results) {
@@ -110,9 +116,11 @@ Result<void> CheckQuality(const Context& context, const quality::Suite& suite, c
                     {"severity", item.severity},
                     {"passed", item.success}});
     if (!item.success && item.severity != "warn") {
-      failures += (failures.empty() ? "" : "; ") + item.kind + " of " + (item.subject.empty() ? "the table" : item.subject) + ": " + seen;
+      failures += (failures.empty() ? "" : "; ") + item.kind + " of " +
+                  (item.subject.empty() ? "the table" : item.subject) + ": " + seen;
       for (const quality::BadRow& bad : item.examples) {
-        output.notes.push_back(item.kind + " of " + item.subject + ": row " + std::to_string(bad.row) + " holds " + bad.value);
+        output.notes.push_back(item.kind + " of " + item.subject + ": row " +
+                               std::to_string(bad.row) + " holds " + bad.value);
       }
     }
   }
@@ -123,19 +131,24 @@ Result<void> CheckQuality(const Context& context, const quality::Suite& suite, c
                     {"failed", static_cast<double>(result.failed())}};
   output.tables.push_back(std::move(shown));
   if (!result.success()) {
-    return base::FailedPrecondition("table \"" + result.table + "\" fails " + std::to_string(result.failed()) + " of " +
-                                    std::to_string(result.results.size()) + " expectations: " + failures)
+    return base::FailedPrecondition(
+               "table \"" + result.table + "\" fails " + std::to_string(result.failed()) + " of " +
+               std::to_string(result.results.size()) + " expectations: " + failures)
         .At(suite.table.where)
         .Hint("mend the data or its SQL, or correct the expectation");
   }
-  return base::WriteFileAtomic(out / "validation.json",
-                               base::DumpJsonPretty({{"table", result.table}, {"expectations", std::move(list)}}));
+  return base::WriteFileAtomic(
+      out / "validation.json",
+      base::DumpJsonPretty({{"table", result.table}, {"expectations", std::move(list)}}));
 }
 
-Result<StageOutput> ComputeView(const Context& context, const features::ViewPlan& plan, const std::filesystem::path& source,
-                                const std::vector<std::int64_t>& as_of, const std::filesystem::path& out) {
+Result<StageOutput> ComputeView(const Context& context, const features::ViewPlan& plan,
+                                const std::filesystem::path& source,
+                                const std::vector<std::int64_t>& as_of,
+                                const std::filesystem::path& out) {
   MILL_ASSIGN_OR_RETURN(const data::Table events, data::ReadParquet(context, source));
-  MILL_ASSIGN_OR_RETURN(const features::History history, features::History::Make(context, plan, events));
+  MILL_ASSIGN_OR_RETURN(const features::History history,
+                        features::History::Make(context, plan, events));
   std::vector<data::Table> parts;
   for (const std::int64_t time : as_of) {
     MILL_RETURN_IF_ERROR(context.Check());
@@ -157,16 +170,20 @@ Result<StageOutput> ComputeView(const Context& context, const features::ViewPlan
   output.rows = all.rows();
   output.metrics[plan.name + "_features"] = static_cast<double>(plan.columns.size());
   output.notes.push_back("view " + plan.name + ": " + base::FormatCount(output.rows) + " rows of " +
-                         std::to_string(plan.columns.size()) + " features at " + std::to_string(as_of.size()) +
-                         " as-of times from " + base::FormatCount(history.events()) + " events");
+                         std::to_string(plan.columns.size()) + " features at " +
+                         std::to_string(as_of.size()) + " as-of times from " +
+                         base::FormatCount(history.events()) + " events");
   return output;
 }
 
-Result<StageOutput> MakeLabels(const Context& context, const TrainingSpec& training, const std::filesystem::path& source,
+Result<StageOutput> MakeLabels(const Context& context, const TrainingSpec& training,
+                               const std::filesystem::path& source,
                                const std::filesystem::path& out) {
   MILL_ASSIGN_OR_RETURN(const data::Table events, data::ReadParquet(context, source));
-  MILL_ASSIGN_OR_RETURN(const data::Table labels, features::BuildLabels(context, training.label, events));
-  MILL_ASSIGN_OR_RETURN(const features::PresenceRule rule, features::ParsePresenceRule(training.label.positive));
+  MILL_ASSIGN_OR_RETURN(const data::Table labels,
+                        features::BuildLabels(context, training.label, events));
+  MILL_ASSIGN_OR_RETURN(const features::PresenceRule rule,
+                        features::ParsePresenceRule(training.label.positive));
   MILL_ASSIGN_OR_RETURN(const data::Int64Column as_of, labels.Timestamps("as_of"));
   MILL_ASSIGN_OR_RETURN(const std::vector<features::SplitSet> sets,
                         features::AssignSplit(as_of.values, training.split, rule.window));
@@ -189,8 +206,10 @@ Result<StageOutput> MakeLabels(const Context& context, const TrainingSpec& train
   return output;
 }
 
-Result<StageOutput> JoinTrainingSet(const Context& context, const TrainingSpec& training, const std::filesystem::path& labels,
-                                    const std::vector<ViewFile>& views, const std::filesystem::path& out) {
+Result<StageOutput> JoinTrainingSet(const Context& context, const TrainingSpec& training,
+                                    const std::filesystem::path& labels,
+                                    const std::vector<ViewFile>& views,
+                                    const std::filesystem::path& out) {
   MILL_ASSIGN_OR_RETURN(const data::Table label_rows, data::ReadParquet(context, labels));
   std::map<std::filesystem::path, data::Table> sources;
   for (const ViewFile& view : views) {
@@ -202,13 +221,14 @@ Result<StageOutput> JoinTrainingSet(const Context& context, const TrainingSpec& 
   for (const ViewFile& view : views) {
     inputs.push_back({view.plan, &sources.at(view.source)});
   }
-  MILL_ASSIGN_OR_RETURN(const data::Table joined,
-                        features::BuildTrainingSet(context, label_rows, training.label.key.value, "as_of", inputs));
+  MILL_ASSIGN_OR_RETURN(
+      const data::Table joined,
+      features::BuildTrainingSet(context, label_rows, training.label.key.value, "as_of", inputs));
   MILL_RETURN_IF_ERROR(data::WriteParquet(context, joined, out / "training_set.parquet"));
   StageOutput output;
   output.rows = joined.rows();
-  output.notes.push_back("training set: " + base::FormatCount(joined.rows()) + " rows, " + std::to_string(joined.names().size()) +
-                         " columns, point in time");
+  output.notes.push_back("training set: " + base::FormatCount(joined.rows()) + " rows, " +
+                         std::to_string(joined.names().size()) + " columns, point in time");
   return output;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stage that looks at the test period, once: metrics, baselines, importance, the report and its pictures.
+// The stage that looks at the test period, once: metrics, baselines, importance, the report and its
+// pictures.
 #include <algorithm>
 #include <array>
 
@@ -47,7 +48,8 @@ Result<Json> ReadJsonFile(const fs::path& path) {
   return base::ParseJson(text, path.string());
 }
 
-Result<Loaded> Load(const Context& context, const TrainingSpec& training, const EvaluationInputs& inputs) {
+Result<Loaded> Load(const Context& context, const TrainingSpec& training,
+                    const EvaluationInputs& inputs) {
   Loaded loaded;
   MILL_ASSIGN_OR_RETURN(loaded.training_set, data::ReadParquet(context, inputs.training_set));
   MILL_ASSIGN_OR_RETURN(loaded.models, ReadAllTrained(inputs.trained));
@@ -61,26 +63,29 @@ Result<Loaded> Load(const Context& context, const TrainingSpec& training, const 
   const auto found = std::find_if(loaded.models.begin(), loaded.models.end(),
                                   [&](const TrainedModel& model) { return model.name == learner; });
   if (found == loaded.models.end()) {
-    return base::DataLoss("choice.json names the learner \"" + learner + "\", which was not trained");
+    return base::DataLoss("choice.json names the learner \"" + learner +
+                          "\", which was not trained");
   }
   loaded.chosen = static_cast<std::size_t>(found - loaded.models.begin());
   const std::vector<std::string>& features = loaded.Chosen().estimator->feature_names();
   const std::string& label = training.label.name;
   MILL_ASSIGN_OR_RETURN(loaded.train, ReadSet(loaded.training_set, "train", label, features));
-  MILL_ASSIGN_OR_RETURN(loaded.validation, ReadSet(loaded.training_set, "validation", label, features));
+  MILL_ASSIGN_OR_RETURN(loaded.validation,
+                        ReadSet(loaded.training_set, "validation", label, features));
   MILL_ASSIGN_OR_RETURN(loaded.test, ReadSet(loaded.training_set, "test", label, features));
   return loaded;
 }
 
 /// Scores of a model on a set, whatever features it sees.
 Result<std::vector<double>> ScoreSet(const TrainedModel& model, const SetRows& rows) {
-  MILL_ASSIGN_OR_RETURN(const data::Matrix matrix, data::ToMatrix(rows.table, model.estimator->feature_names()));
+  MILL_ASSIGN_OR_RETURN(const data::Matrix matrix,
+                        data::ToMatrix(rows.table, model.estimator->feature_names()));
   return PredictAll(*model.estimator, matrix);
 }
 
-Result<evaluation::LearnerRow> MeasureLearner(const Context& context, const TrainedModel& model, bool is_chosen,
-                                              std::span<const double> scores, const SetRows& test,
-                                              const TrainingSpec& training) {
+Result<evaluation::LearnerRow> MeasureLearner(const Context& context, const TrainedModel& model,
+                                              bool is_chosen, std::span<const double> scores,
+                                              const SetRows& test, const TrainingSpec& training) {
   MILL_ASSIGN_OR_RETURN(const evaluation::BinaryEvaluation measured,
                         evaluation::EvaluateBinary(context, scores, test.labels, training.costs));
   evaluation::LearnerRow row;
@@ -97,9 +102,11 @@ Result<evaluation::LearnerRow> MeasureLearner(const Context& context, const Trai
 
 /// test_scores.parquet: key, as_of, label, one column per learner and baseline.
 Result<void> WriteScores(const Context& context, const TrainingSpec& training, const Loaded& loaded,
-                         const std::map<std::string, std::vector<double>>& scores, const fs::path& out) {
+                         const std::map<std::string, std::vector<double>>& scores,
+                         const fs::path& out) {
   data::TableBuilder builder;
-  for (const std::string& name : {training.label.key.value, std::string("as_of"), training.label.name}) {
+  for (const std::string& name :
+       {training.label.key.value, std::string("as_of"), training.label.name}) {
     builder.AddColumn(loaded.test.table, name);
   }
   for (const auto& [name, values] : scores) {
@@ -121,10 +128,13 @@ Result<void> WriteReference(const Context& context, const Loaded& loaded, const 
   return data::WriteParquet(context, table, out / "reference.parquet");
 }
 
-Result<std::vector<evaluation::ImportanceRow>> Importance(const Context& context, const Loaded& loaded) {
+Result<std::vector<evaluation::ImportanceRow>> Importance(const Context& context,
+                                                          const Loaded& loaded) {
   const TrainedModel& chosen = loaded.Chosen();
-  MILL_ASSIGN_OR_RETURN(const auto permutation, explain::PermutationImportance(context, *chosen.estimator, loaded.validation.features,
-                                                                              loaded.validation.labels));
+  MILL_ASSIGN_OR_RETURN(
+      const auto permutation,
+      explain::PermutationImportance(context, *chosen.estimator, loaded.validation.features,
+                                     loaded.validation.labels));
   std::map<std::string, double> gain_of;
   for (const explain::FeatureImportance& feature : explain::GainImportance(*chosen.estimator)) {
     gain_of[feature.name] = feature.importance;
@@ -136,7 +146,8 @@ Result<std::vector<evaluation::ImportanceRow>> Importance(const Context& context
   return rows;
 }
 
-Result<void> WriteImportance(const std::vector<evaluation::ImportanceRow>& rows, const fs::path& out) {
+Result<void> WriteImportance(const std::vector<evaluation::ImportanceRow>& rows,
+                             const fs::path& out) {
   Json list = Json::array();
   for (const evaluation::ImportanceRow& row : rows) {
     list.push_back({{"feature", row.feature},
@@ -147,7 +158,8 @@ Result<void> WriteImportance(const std::vector<evaluation::ImportanceRow>& rows,
   return base::WriteFileAtomic(out / "importance.json", base::DumpJsonPretty(list));
 }
 
-Result<std::vector<evaluation::ExpectationRow>> ReadValidations(const std::vector<fs::path>& files) {
+Result<std::vector<evaluation::ExpectationRow>> ReadValidations(
+    const std::vector<fs::path>& files) {
   std::vector<evaluation::ExpectationRow> rows;
   for (const fs::path& file : files) {
     MILL_ASSIGN_OR_RETURN(const Json json, ReadJsonFile(file));
@@ -174,14 +186,16 @@ Result<std::vector<evaluation::SplitRow>> SplitRows(const Loaded& loaded) {
   for (const auto& [name, set] : sets) {
     MILL_ASSIGN_OR_RETURN(const data::Int64Column as_of, set->table.Timestamps("as_of"));
     const auto [first, last] = std::minmax_element(as_of.values.begin(), as_of.values.end());
-    rows.push_back({name, "as-of " + base::FormatDate(Timestamp{*first}) + " to " + base::FormatDate(Timestamp{*last}),
+    rows.push_back({name,
+                    "as-of " + base::FormatDate(Timestamp{*first}) + " to " +
+                        base::FormatDate(Timestamp{*last}),
                     static_cast<std::int64_t>(set->labels.size()), set->positives()});
   }
   return rows;
 }
 
-Result<std::vector<evaluation::FeatureDistribution>> Distributions(const Loaded& loaded,
-                                                                   const std::vector<evaluation::ImportanceRow>& importance) {
+Result<std::vector<evaluation::FeatureDistribution>> Distributions(
+    const Loaded& loaded, const std::vector<evaluation::ImportanceRow>& importance) {
   std::vector<evaluation::FeatureDistribution> list;
   for (const evaluation::ImportanceRow& row : importance) {
     MILL_ASSIGN_OR_RETURN(std::vector<double> train, loaded.train.table.Doubles(row.feature));
@@ -196,37 +210,46 @@ Result<std::vector<evaluation::FeatureDistribution>> Distributions(const Loaded&
 }
 
 cli::TextTable LearnerTable(const std::vector<evaluation::LearnerRow>& rows) {
-  cli::TextTable table{"Test period", {"learner", "ROC AUC", "95% interval", "PR AUC", "log loss", "Brier"}, {}};
+  cli::TextTable table{
+      "Test period", {"learner", "ROC AUC", "95% interval", "PR AUC", "log loss", "Brier"}, {}};
   for (const evaluation::LearnerRow& row : rows) {
-    table.rows.push_back({row.name + (row.is_chosen ? " (chosen)" : ""), base::FormatFixed(row.test_auc.auc, 4),
-                          base::FormatFixed(row.test_auc.interval.lower, 4) + " to " + base::FormatFixed(row.test_auc.interval.upper, 4),
-                          base::FormatFixed(row.test_pr_auc, 4), base::FormatFixed(row.test_log_loss, 4),
-                          base::FormatFixed(row.test_brier, 4)});
+    table.rows.push_back(
+        {row.name + (row.is_chosen ? " (chosen)" : ""), base::FormatFixed(row.test_auc.auc, 4),
+         base::FormatFixed(row.test_auc.interval.lower, 4) + " to " +
+             base::FormatFixed(row.test_auc.interval.upper, 4),
+         base::FormatFixed(row.test_pr_auc, 4), base::FormatFixed(row.test_log_loss, 4),
+         base::FormatFixed(row.test_brier, 4)});
   }
   return table;
 }
 
 cli::TextTable BaselineTable(const std::vector<evaluation::BaselineComparison>& rows) {
-  cli::TextTable table{"Against baselines", {"baseline", "ROC AUC", "95% interval", "model minus baseline", "beaten"}, {}};
+  cli::TextTable table{"Against baselines",
+                       {"baseline", "ROC AUC", "95% interval", "model minus baseline", "beaten"},
+                       {}};
   for (const evaluation::BaselineComparison& row : rows) {
     table.rows.push_back({row.name, base::FormatFixed(row.baseline.auc, 4),
-                          base::FormatFixed(row.baseline.interval.lower, 4) + " to " + base::FormatFixed(row.baseline.interval.upper, 4),
-                          base::FormatFixed(row.paired.difference, 4), row.is_beaten ? "yes, intervals apart" : "no"});
+                          base::FormatFixed(row.baseline.interval.lower, 4) + " to " +
+                              base::FormatFixed(row.baseline.interval.upper, 4),
+                          base::FormatFixed(row.paired.difference, 4),
+                          row.is_beaten ? "yes, intervals apart" : "no"});
   }
   return table;
 }
 
 }  // namespace
 
-Result<StageOutput> Evaluate(const Context& context, const Project& project, const TrainingSpec& training,
-                             const EvaluationInputs& inputs, const fs::path& out) {
+Result<StageOutput> Evaluate(const Context& context, const Project& project,
+                             const TrainingSpec& training, const EvaluationInputs& inputs,
+                             const fs::path& out) {
   MILL_ASSIGN_OR_RETURN(const Loaded loaded, Load(context, training, inputs));
   evaluation::ReportData report;
   std::map<std::string, std::vector<double>> scores;
   for (std::size_t i = 0; i < loaded.models.size(); ++i) {
     MILL_ASSIGN_OR_RETURN(std::vector<double> values, ScoreSet(loaded.models[i], loaded.test));
     MILL_ASSIGN_OR_RETURN(evaluation::LearnerRow row,
-                          MeasureLearner(context, loaded.models[i], i == loaded.chosen, values, loaded.test, training));
+                          MeasureLearner(context, loaded.models[i], i == loaded.chosen, values,
+                                         loaded.test, training));
     report.learners.push_back(std::move(row));
     scores[loaded.models[i].name] = std::move(values);
   }
@@ -234,15 +257,20 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project, con
   evaluation::EvaluateOptions options;
   options.costs = training.costs;
   options.threshold = loaded.threshold;
-  MILL_ASSIGN_OR_RETURN(report.test, evaluation::EvaluateBinary(context, chosen_scores, loaded.test.labels, options));
-  MILL_ASSIGN_OR_RETURN(const std::vector<double> validation_scores, ScoreSet(loaded.Chosen(), loaded.validation));
-  MILL_ASSIGN_OR_RETURN(report.validation,
-                        evaluation::EvaluateBinary(context, validation_scores, loaded.validation.labels, options));
+  MILL_ASSIGN_OR_RETURN(
+      report.test, evaluation::EvaluateBinary(context, chosen_scores, loaded.test.labels, options));
+  MILL_ASSIGN_OR_RETURN(const std::vector<double> validation_scores,
+                        ScoreSet(loaded.Chosen(), loaded.validation));
+  MILL_ASSIGN_OR_RETURN(
+      report.validation,
+      evaluation::EvaluateBinary(context, validation_scores, loaded.validation.labels, options));
 
   MILL_ASSIGN_OR_RETURN(const std::vector<double> majority,
                         evaluation::MajorityScores(loaded.train.labels, loaded.test.labels.size()));
-  MILL_ASSIGN_OR_RETURN(auto against_majority, evaluation::CompareWithBaseline("majority", "every customer gets the training share",
-                                                                              chosen_scores, majority, loaded.test.labels));
+  MILL_ASSIGN_OR_RETURN(
+      auto against_majority,
+      evaluation::CompareWithBaseline("majority", "every customer gets the training share",
+                                      chosen_scores, majority, loaded.test.labels));
   report.baselines.push_back(std::move(against_majority));
   for (const TrainedModel& baseline : loaded.baselines) {
     MILL_ASSIGN_OR_RETURN(std::vector<double> values, ScoreSet(baseline, loaded.test));
@@ -250,8 +278,10 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project, con
     for (const std::string& name : baseline.estimator->feature_names()) {
       columns += (columns.empty() ? "" : ", ") + name;
     }
-    MILL_ASSIGN_OR_RETURN(auto against, evaluation::CompareWithBaseline(baseline.name, baseline.learner + " on " + columns + " alone",
-                                                                        chosen_scores, values, loaded.test.labels));
+    MILL_ASSIGN_OR_RETURN(auto against,
+                          evaluation::CompareWithBaseline(
+                              baseline.name, baseline.learner + " on " + columns + " alone",
+                              chosen_scores, values, loaded.test.labels));
     report.baselines.push_back(std::move(against));
     scores[std::string(kBaselinePrefix) + baseline.name] = std::move(values);
   }

@@ -49,8 +49,10 @@ Result<std::set<ContentHash>> NeededViews(Environment& environment) {
   MILL_ASSIGN_OR_RETURN(const auto models, environment.registry().ListModels());
   for (const tracking::RegisteredModel& model : models) {
     for (const auto& [alias, number] : model.aliases) {
-      MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version, environment.registry().GetVersion(model.name, number));
-      MILL_ASSIGN_OR_RETURN(const models::Model loaded, models::LoadModel(version.storage_location));
+      MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version,
+                            environment.registry().GetVersion(model.name, number));
+      MILL_ASSIGN_OR_RETURN(const models::Model loaded,
+                            models::LoadModel(version.storage_location));
       for (const auto& [name, hash] : loaded.metadata().view_hashes) {
         needed.insert(hash);
       }
@@ -59,8 +61,8 @@ Result<std::set<ContentHash>> NeededViews(Environment& environment) {
   return needed;
 }
 
-Result<void> DropUnneededViews(Environment& environment, features::OnlineStore& online, const std::vector<ViewValues>& published,
-                               StageOutput& output) {
+Result<void> DropUnneededViews(Environment& environment, features::OnlineStore& online,
+                               const std::vector<ViewValues>& published, StageOutput& output) {
   MILL_ASSIGN_OR_RETURN(std::set<ContentHash> needed, NeededViews(environment));
   for (const ViewValues& view : published) {
     needed.insert(view.plan->hash);
@@ -69,7 +71,8 @@ Result<void> DropUnneededViews(Environment& environment, features::OnlineStore& 
   for (const features::PublishedView& view : views) {
     if (!needed.contains(view.hash)) {
       MILL_RETURN_IF_ERROR(online.DropView(view.hash));
-      output.notes.push_back("dropped the stored values of view " + view.name + " of hash " + view.hash.Hex() + ": no alias needs them");
+      output.notes.push_back("dropped the stored values of view " + view.name + " of hash " +
+                             view.hash.Hex() + ": no alias needs them");
     }
   }
   return {};
@@ -78,16 +81,19 @@ Result<void> DropUnneededViews(Environment& environment, features::OnlineStore& 
 /// A server over the deployed endpoints, on a free port, as long as it lives.
 class LocalServer {
  public:
-  static Result<std::unique_ptr<LocalServer>> Start(const Context& context, Environment& environment) {
+  static Result<std::unique_ptr<LocalServer>> Start(const Context& context,
+                                                    Environment& environment) {
     MILL_ASSIGN_OR_RETURN(features::OnlineStore online, environment.Online());
     auto server = std::unique_ptr<LocalServer>(new LocalServer(context, environment, online));
     MILL_RETURN_IF_ERROR(server->refresher_.RefreshOnce());
     net::ServerOptions options;
     options.threads = 1;
     options.error_reply = api::Api::ErrorReply;
-    MILL_ASSIGN_OR_RETURN(server->http_, net::HttpServer::Start(options, [api = server->api_.get()](const net::Request& request) {
-                            return api->Handle(request);
-                          }));
+    MILL_ASSIGN_OR_RETURN(
+        server->http_,
+        net::HttpServer::Start(options, [api = server->api_.get()](const net::Request& request) {
+          return api->Handle(request);
+        }));
     return server;
   }
   std::string url() const { return http_->url(); }
@@ -108,7 +114,8 @@ class LocalServer {
 };
 
 /// A request body for one row: by key, or with every column of the model.
-std::string RequestBody(const std::string& key_column, const Json& key, const data::Matrix& rows, std::size_t row, bool by_key) {
+std::string RequestBody(const std::string& key_column, const Json& key, const data::Matrix& rows,
+                        std::size_t row, bool by_key) {
   if (by_key) {
     return base::DumpJson({{"dataframe_records", Json::array({{{key_column, key}}})}});
   }
@@ -117,7 +124,8 @@ std::string RequestBody(const std::string& key_column, const Json& key, const da
     const double value = rows.At(row, c);
     values.push_back(std::isnan(value) ? Json(nullptr) : Json(value));
   }
-  return base::DumpJson({{"dataframe_split", {{"columns", rows.names}, {"data", Json::array({std::move(values)})}}}});
+  return base::DumpJson(
+      {{"dataframe_split", {{"columns", rows.names}, {"data", Json::array({std::move(values)})}}}});
 }
 
 double Quantile(const std::vector<double>& sorted, double share) {
@@ -125,10 +133,12 @@ double Quantile(const std::vector<double>& sorted, double share) {
   return sorted[index];
 }
 
-/// Asks the server `requests` times, half by key and half by full row, and compares each answer with the batch score.
-Result<std::vector<double>> AskServer(const Context& context, const std::string& url, const serving::EndpointSpec& endpoint,
-                                      const features::KeyColumn& keys, const data::Matrix& rows, const std::vector<double>& scores,
-                                      std::int64_t requests) {
+/// Asks the server `requests` times, half by key and half by full row, and compares each answer
+/// with the batch score.
+Result<std::vector<double>> AskServer(const Context& context, const std::string& url,
+                                      const serving::EndpointSpec& endpoint,
+                                      const features::KeyColumn& keys, const data::Matrix& rows,
+                                      const std::vector<double>& scores, std::int64_t requests) {
   MILL_ASSIGN_OR_RETURN(net::HttpClient client, net::HttpClient::Make(url));
   const std::string target = "/endpoints/" + endpoint.name + "/invocations";
   base::Rng rng(context.seed);
@@ -137,20 +147,28 @@ Result<std::vector<double>> AskServer(const Context& context, const std::string&
     MILL_RETURN_IF_ERROR(context.Check());
     const std::size_t row = rng.Below(rows.rows);
     const features::EntityKey key = keys.At(row);
-    const Json key_json = std::holds_alternative<std::int64_t>(key) ? Json(std::get<std::int64_t>(key)) : Json(std::get<std::string>(key));
+    const Json key_json = std::holds_alternative<std::int64_t>(key)
+                              ? Json(std::get<std::int64_t>(key))
+                              : Json(std::get<std::string>(key));
     const std::string body = RequestBody(endpoint.key, key_json, rows, row, i % 2 == 0);
     const auto start = std::chrono::steady_clock::now();
-    MILL_ASSIGN_OR_RETURN(const net::ClientResponse response, client.Post(target, "application/json", body));
-    milliseconds.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    MILL_ASSIGN_OR_RETURN(const net::ClientResponse response,
+                          client.Post(target, "application/json", body));
+    milliseconds.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+            .count());
     if (response.status != 200) {
-      return base::Internal("endpoint \"" + endpoint.name + "\" answered " + std::to_string(response.status) + " for key " +
-                            features::KeyText(key) + ": " + response.body);
+      return base::Internal("endpoint \"" + endpoint.name + "\" answered " +
+                            std::to_string(response.status) + " for key " + features::KeyText(key) +
+                            ": " + response.body);
     }
-    MILL_ASSIGN_OR_RETURN(const Json answer, base::ParseJson(response.body, "answer of the endpoint"));
+    MILL_ASSIGN_OR_RETURN(const Json answer,
+                          base::ParseJson(response.body, "answer of the endpoint"));
     const double score = answer.at("predictions").at(0).get<double>();
     if (score != scores[row]) {
-      return base::DataLoss("endpoint \"" + endpoint.name + "\" answered " + base::FormatDouble(score) + " for key " +
-                            features::KeyText(key) + "; its batch score is " + base::FormatDouble(scores[row]))
+      return base::DataLoss("endpoint \"" + endpoint.name + "\" answered " +
+                            base::FormatDouble(score) + " for key " + features::KeyText(key) +
+                            "; its batch score is " + base::FormatDouble(scores[row]))
           .Hint("both must agree bit for bit; please report this");
     }
   }
@@ -160,7 +178,8 @@ Result<std::vector<double>> AskServer(const Context& context, const std::string&
 
 }  // namespace
 
-Result<StageOutput> Deploy(const Context& context, Environment& environment, const serving::EndpointSpec& endpoint,
+Result<StageOutput> Deploy(const Context& context, Environment& environment,
+                           const serving::EndpointSpec& endpoint,
                            const std::vector<ViewValues>& views, const fs::path& out) {
   MILL_ASSIGN_OR_RETURN(features::OnlineStore online, environment.Online());
   StageOutput output;
@@ -169,23 +188,32 @@ Result<StageOutput> Deploy(const Context& context, Environment& environment, con
   for (const ViewValues& view : views) {
     MILL_ASSIGN_OR_RETURN(const data::Table all, data::ReadParquet(context, view.values));
     MILL_ASSIGN_OR_RETURN(const data::Table rows, RowsAt(all, *endpoint.as_of));
-    MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys, features::KeyColumn::FromTable(rows, view.plan->key));
+    MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys,
+                          features::KeyColumn::FromTable(rows, view.plan->key));
     MILL_ASSIGN_OR_RETURN(const data::Table values, rows.Select(view.plan->ColumnNames()));
-    MILL_RETURN_IF_ERROR(online.Publish(context, *view.plan, keys, *endpoint.as_of, values).With("publishing view " + view.plan->name));
+    MILL_RETURN_IF_ERROR(online.Publish(context, *view.plan, keys, *endpoint.as_of, values)
+                             .With("publishing view " + view.plan->name));
     output.rows += rows.rows();
-    deployed.push_back({{"view", view.plan->name}, {"hash", view.plan->hash.Hex()}, {"keys", rows.rows()}, {"values", rows.Hash().Hex()}});
-    table.rows.push_back({view.plan->name, base::FormatCount(rows.rows()), std::to_string(view.plan->columns.size()),
+    deployed.push_back({{"view", view.plan->name},
+                        {"hash", view.plan->hash.Hex()},
+                        {"keys", rows.rows()},
+                        {"values", rows.Hash().Hex()}});
+    table.rows.push_back({view.plan->name, base::FormatCount(rows.rows()),
+                          std::to_string(view.plan->columns.size()),
                           base::FormatDate(*endpoint.as_of), view.plan->hash.Hex().substr(0, 12)});
   }
   MILL_RETURN_IF_ERROR(SaveDeployment(environment.metadata(), endpoint));
   MILL_RETURN_IF_ERROR(DropUnneededViews(environment, online, views, output));
   output.tables.push_back(std::move(table));
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
-  output.notes.push_back("endpoint " + endpoint.name + " serves model " + champion.version.name + " version " +
-                         std::to_string(champion.version.version) + " (" + champion.model->metadata().learner + ")");
-  MILL_RETURN_IF_ERROR(base::WriteFileAtomic(
-      out / "deployed.json",
-      base::DumpJsonPretty({{"endpoint", endpoint.name}, {"as_of", base::FormatTimestamp(*endpoint.as_of)}, {"views", deployed}})));
+  output.notes.push_back("endpoint " + endpoint.name + " serves model " + champion.version.name +
+                         " version " + std::to_string(champion.version.version) + " (" +
+                         champion.model->metadata().learner + ")");
+  MILL_RETURN_IF_ERROR(
+      base::WriteFileAtomic(out / "deployed.json",
+                            base::DumpJsonPretty({{"endpoint", endpoint.name},
+                                                  {"as_of", base::FormatTimestamp(*endpoint.as_of)},
+                                                  {"views", deployed}})));
   return output;
 }
 
@@ -195,13 +223,15 @@ Result<Champion> LoadChampion(Environment& environment, const serving::EndpointS
   MILL_ASSIGN_OR_RETURN(champion.version, resolver.Resolve(endpoint.model, endpoint.alias));
   MILL_ASSIGN_OR_RETURN(models::Model model, resolver.Load(champion.version));
   champion.model = std::move(model);
-  MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version,
-                        environment.registry().GetVersion(champion.version.name, champion.version.version));
+  MILL_ASSIGN_OR_RETURN(
+      const tracking::ModelVersion version,
+      environment.registry().GetVersion(champion.version.name, champion.version.version));
   champion.run_id = version.run_id;
   return champion;
 }
 
-Result<data::Table> StoredFeatures(Environment& environment, const serving::EndpointSpec& endpoint, const Champion& champion) {
+Result<data::Table> StoredFeatures(Environment& environment, const serving::EndpointSpec& endpoint,
+                                   const Champion& champion) {
   MILL_ASSIGN_OR_RETURN(features::OnlineStore online, environment.Online());
   const models::Signature& signature = champion.model->signature();
   std::vector<features::EntityKey> keys;
@@ -213,11 +243,13 @@ Result<data::Table> StoredFeatures(Environment& environment, const serving::Endp
     }
     MILL_ASSIGN_OR_RETURN(const auto view, online.FindView(hash->second));
     if (!view) {
-      return base::FailedPrecondition("view \"" + name + "\" of hash " + hash->second.Hex() + " has no stored values")
+      return base::FailedPrecondition("view \"" + name + "\" of hash " + hash->second.Hex() +
+                                      " has no stored values")
           .Hint("publish them with: millrace run --no-cache");
     }
     if (keys.empty()) {
-      MILL_ASSIGN_OR_RETURN(const auto rows, online.Rows(hash->second, std::numeric_limits<std::size_t>::max()));
+      MILL_ASSIGN_OR_RETURN(const auto rows,
+                            online.Rows(hash->second, std::numeric_limits<std::size_t>::max()));
       for (const auto& [key, row] : rows) {
         if (row.as_of == *endpoint.as_of) {
           keys.push_back(key);
@@ -236,7 +268,8 @@ Result<data::Table> StoredFeatures(Environment& environment, const serving::Endp
     }
   }
   if (keys.empty()) {
-    return base::FailedPrecondition("endpoint \"" + endpoint.name + "\" has no stored features as of " +
+    return base::FailedPrecondition("endpoint \"" + endpoint.name +
+                                    "\" has no stored features as of " +
                                     base::FormatTimestamp(*endpoint.as_of))
         .Hint("publish them with: millrace run --no-cache");
   }
@@ -261,8 +294,9 @@ Result<data::Table> StoredFeatures(Environment& environment, const serving::Endp
   return builder.Finish();
 }
 
-Result<StageOutput> Score(const Context& context, Environment& environment, const serving::EndpointSpec& endpoint,
-                          std::int64_t requests, const fs::path& out) {
+Result<StageOutput> Score(const Context& context, Environment& environment,
+                          const serving::EndpointSpec& endpoint, std::int64_t requests,
+                          const fs::path& out) {
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
   MILL_ASSIGN_OR_RETURN(const data::Table stored, StoredFeatures(environment, endpoint, champion));
   const auto engine = champion.model->estimator()->MakeEngine();
@@ -277,49 +311,67 @@ Result<StageOutput> Score(const Context& context, Environment& environment, cons
   MILL_RETURN_IF_ERROR(data::WriteParquet(context, table, out / "scores.parquet"));
 
   MILL_ASSIGN_OR_RETURN(const auto server, LocalServer::Start(context, environment));
-  MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys, features::KeyColumn::FromTable(stored, endpoint.key));
-  MILL_ASSIGN_OR_RETURN(const data::Matrix rows, data::ToMatrix(stored, champion.model->estimator()->feature_names()));
+  MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys,
+                        features::KeyColumn::FromTable(stored, endpoint.key));
+  MILL_ASSIGN_OR_RETURN(const data::Matrix rows,
+                        data::ToMatrix(stored, champion.model->estimator()->feature_names()));
   MILL_ASSIGN_OR_RETURN(const std::vector<double> times,
                         AskServer(context, server->url(), endpoint, keys, rows, scores, requests));
   StageOutput output;
   output.rows = stored.rows();
   output.champion = champion.version.model_id;
-  output.metrics = {{"requests", static_cast<double>(requests)}, {"p50_ms", Quantile(times, 0.5)}, {"p99_ms", Quantile(times, 0.99)}};
-  output.notes.push_back("batch: " + base::FormatCount(stored.rows()) + " rows; HTTP: " + base::FormatCount(requests) +
-                         " requests, by key and by full row, p50 " + base::FormatFixed(Quantile(times, 0.5), 3) + " ms, p99 " +
-                         base::FormatFixed(Quantile(times, 0.99), 3) + " ms; every answer equals its batch score bit for bit");
+  output.metrics = {{"requests", static_cast<double>(requests)},
+                    {"p50_ms", Quantile(times, 0.5)},
+                    {"p99_ms", Quantile(times, 0.99)}};
+  output.notes.push_back(
+      "batch: " + base::FormatCount(stored.rows()) + " rows; HTTP: " + base::FormatCount(requests) +
+      " requests, by key and by full row, p50 " + base::FormatFixed(Quantile(times, 0.5), 3) +
+      " ms, p99 " + base::FormatFixed(Quantile(times, 0.99), 3) +
+      " ms; every answer equals its batch score bit for bit");
   return output;
 }
 
-Result<StageOutput> Monitor(const Context& context, Environment& environment, const serving::EndpointSpec& endpoint,
-                            const monitoring::MonitorSpec& monitor, const fs::path& scores, const fs::path& report,
-                            const fs::path& out) {
+Result<StageOutput> Monitor(const Context& context, Environment& environment,
+                            const serving::EndpointSpec& endpoint,
+                            const monitoring::MonitorSpec& monitor, const fs::path& scores,
+                            const fs::path& report, const fs::path& out) {
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
   MILL_ASSIGN_OR_RETURN(const tracking::Run run, environment.tracking().GetRun(champion.run_id));
   const fs::path reference_file =
-      environment.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / "evaluation" / "reference.parquet";
+      environment.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / "evaluation" /
+      "reference.parquet";
   MILL_ASSIGN_OR_RETURN(const data::Table reference, data::ReadParquet(context, reference_file));
   MILL_ASSIGN_OR_RETURN(const data::Table current, data::ReadParquet(context, scores));
   std::vector<std::string> columns = monitor.columns.empty() ? reference.names() : monitor.columns;
   MILL_ASSIGN_OR_RETURN(const monitoring::DriftReport drift,
-                        monitoring::ComputeDrift(context, reference, current, columns, monitor.thresholds, monitor.minimum_rows));
+                        monitoring::ComputeDrift(context, reference, current, columns,
+                                                 monitor.thresholds, monitor.minimum_rows));
   const evaluation::DriftSection section = monitoring::ToReportSection(
       drift, "training rows of the champion: " + base::FormatCount(reference.rows()),
-      base::FormatCount(current.rows()) + " rows scored as of " + base::FormatDate(*endpoint.as_of));
+      base::FormatCount(current.rows()) + " rows scored as of " +
+          base::FormatDate(*endpoint.as_of));
 
   StageOutput output;
   output.rows = current.rows();
   output.champion = champion.version.model_id;
   Json json = Json::array();
-  cli::TextTable table{"Drift against training", {"column", "PSI", "Wasserstein", "KS", "KS p", "verdict"}, {}};
+  cli::TextTable table{
+      "Drift against training", {"column", "PSI", "Wasserstein", "KS", "KS p", "verdict"}, {}};
   for (const evaluation::DriftRow& row : section.rows) {
-    json.push_back({{"column", row.column},   {"psi", row.psi},           {"wasserstein", row.wasserstein}, {"ks", row.ks},
-                    {"ks_p_value", row.ks_p_value}, {"verdict", row.verdict}, {"reason", row.reason}});
-    table.rows.push_back({row.column, base::FormatFixed(row.psi, 3), base::FormatFixed(row.wasserstein, 3), base::FormatFixed(row.ks, 3),
+    json.push_back({{"column", row.column},
+                    {"psi", row.psi},
+                    {"wasserstein", row.wasserstein},
+                    {"ks", row.ks},
+                    {"ks_p_value", row.ks_p_value},
+                    {"verdict", row.verdict},
+                    {"reason", row.reason}});
+    table.rows.push_back({row.column, base::FormatFixed(row.psi, 3),
+                          base::FormatFixed(row.wasserstein, 3), base::FormatFixed(row.ks, 3),
                           base::FormatFixed(row.ks_p_value, 4), row.verdict});
     output.metrics["psi_" + row.column] = row.psi;
   }
-  output.metrics["drifted_columns"] = static_cast<double>(drift.CountOf(monitoring::Verdict::kDrift));
+  output.metrics["drifted_columns"] =
+      static_cast<double>(drift.CountOf(monitoring::Verdict::kDrift));
   output.tables.push_back(std::move(table));
   output.notes.push_back(drift.Summary());
   MILL_RETURN_IF_ERROR(base::WriteFileAtomic(out / "drift.json", base::DumpJsonPretty(json)));

@@ -21,9 +21,10 @@ struct ViewValues {
   std::filesystem::path values;
 };
 
-/// deploy: publishes each view's values as of the endpoint's instant, makes the endpoint known to servers, and drops views that no
-/// alias needs any more. Writes deployed.json.
-Result<StageOutput> Deploy(const Context& context, Environment& environment, const serving::EndpointSpec& endpoint,
+/// deploy: publishes each view's values as of the endpoint's instant, makes the endpoint known to
+/// servers, and drops views that no alias needs any more. Writes deployed.json.
+Result<StageOutput> Deploy(const Context& context, Environment& environment,
+                           const serving::EndpointSpec& endpoint,
                            const std::vector<ViewValues>& views, const std::filesystem::path& out);
 
 /// The version that an endpoint's alias names, with its model.
@@ -34,17 +35,25 @@ struct Champion {
 };
 Result<Champion> LoadChampion(Environment& environment, const serving::EndpointSpec& endpoint);
 
-/// The stored features of every key as of the endpoint's instant, in the champion's views: key, as_of and the model's columns.
-Result<data::Table> StoredFeatures(Environment& environment, const serving::EndpointSpec& endpoint, const Champion& champion);
+/// The stored features of every key as of the endpoint's instant, in the champion's views: key,
+/// as_of and the model's columns.
+Result<data::Table> StoredFeatures(Environment& environment, const serving::EndpointSpec& endpoint,
+                                   const Champion& champion);
 
-/// score: scores every stored row in a batch, asks a running server the same by key and by full row, and writes scores.parquet.
-///   - kDataLoss names the first key whose answer over HTTP differs from its batch score by a single bit.
-Result<StageOutput> Score(const Context& context, Environment& environment, const serving::EndpointSpec& endpoint,
-                          std::int64_t requests, const std::filesystem::path& out);
+/// score: scores every stored row in a batch, asks a running server the same by key and by full
+/// row, and writes scores.parquet.
+///   - kDataLoss names the first key whose answer over HTTP differs from its batch score by a
+///   single bit.
+Result<StageOutput> Score(const Context& context, Environment& environment,
+                          const serving::EndpointSpec& endpoint, std::int64_t requests,
+                          const std::filesystem::path& out);
 
-/// monitor: drift.json, report.html (the evaluation's report with the drift section) and the drift pictures.
-Result<StageOutput> Monitor(const Context& context, Environment& environment, const serving::EndpointSpec& endpoint,
-                            const monitoring::MonitorSpec& monitor, const std::filesystem::path& scores,
+/// monitor: drift.json, report.html (the evaluation's report with the drift section) and the drift
+/// pictures.
+Result<StageOutput> Monitor(const Context& context, Environment& environment,
+                            const serving::EndpointSpec& endpoint,
+                            const monitoring::MonitorSpec& monitor,
+                            const std::filesystem::path& scores,
                             const std::filesystem::path& report, const std::filesystem::path& out);
 
 }  // namespace millrace::app

@@ -16,13 +16,16 @@ namespace millrace::app {
 
 using Json = nlohmann::json;
 
-Result<StageOutput> TrainLearner(const Context& context, const learners::Learner& learner, const learners::Params& params,
-                                 const std::string& shown_as, const std::string& label, const std::vector<std::string>& features,
-                                 const std::filesystem::path& training_set, const std::filesystem::path& out) {
+Result<StageOutput> TrainLearner(const Context& context, const learners::Learner& learner,
+                                 const learners::Params& params, const std::string& shown_as,
+                                 const std::string& label, const std::vector<std::string>& features,
+                                 const std::filesystem::path& training_set,
+                                 const std::filesystem::path& out) {
   MILL_ASSIGN_OR_RETURN(const data::Table table, data::ReadParquet(context, training_set));
   MILL_ASSIGN_OR_RETURN(const SetRows train, ReadSet(table, "train", label, features));
   MILL_ASSIGN_OR_RETURN(const SetRows validation, ReadSet(table, "validation", label, features));
-  const learners::TrainingData data{train.features, train.labels, validation.features, validation.labels};
+  const learners::TrainingData data{train.features, train.labels, validation.features,
+                                    validation.labels};
   auto trained = learner.Train(context, data, params);
   if (!trained.ok()) {
     return std::move(trained).error().With("training " + shown_as + " on label " + label);
@@ -38,10 +41,13 @@ Result<StageOutput> TrainLearner(const Context& context, const learners::Learner
   return output;
 }
 
-Result<StageOutput> ChooseLearner(const Context& context, const TrainingSpec& training, const std::vector<TrainedDir>& trained,
-                                  const std::filesystem::path& training_set, const std::filesystem::path& out) {
+Result<StageOutput> ChooseLearner(const Context& context, const TrainingSpec& training,
+                                  const std::vector<TrainedDir>& trained,
+                                  const std::filesystem::path& training_set,
+                                  const std::filesystem::path& out) {
   std::vector<TrainedModel> models;
-  cli::TextTable table{"Learners on validation", {"learner", "ROC AUC", "iterations", "chosen"}, {}};
+  cli::TextTable table{
+      "Learners on validation", {"learner", "ROC AUC", "iterations", "chosen"}, {}};
   std::size_t best = 0;
   for (const TrainedDir& dir : trained) {
     MILL_ASSIGN_OR_RETURN(TrainedModel model, ReadTrained(dir.dir));
@@ -52,15 +58,17 @@ Result<StageOutput> ChooseLearner(const Context& context, const TrainingSpec& tr
     }
   }
   for (std::size_t i = 0; i < models.size(); ++i) {
-    table.rows.push_back({models[i].name, base::FormatFixed(models[i].validation_auc, 4), std::to_string(models[i].best_iteration),
-                          i == best ? "yes" : ""});
+    table.rows.push_back({models[i].name, base::FormatFixed(models[i].validation_auc, 4),
+                          std::to_string(models[i].best_iteration), i == best ? "yes" : ""});
   }
   const models::Estimator& estimator = *models[best].estimator;
   MILL_ASSIGN_OR_RETURN(const data::Table rows, data::ReadParquet(context, training_set));
-  MILL_ASSIGN_OR_RETURN(const SetRows validation, ReadSet(rows, "validation", training.label.name, estimator.feature_names()));
-  MILL_ASSIGN_OR_RETURN(const evaluation::BinaryEvaluation measured,
-                        evaluation::EvaluateBinary(context, PredictAll(estimator, validation.features), validation.labels,
-                                                   training.costs));
+  MILL_ASSIGN_OR_RETURN(const SetRows validation, ReadSet(rows, "validation", training.label.name,
+                                                          estimator.feature_names()));
+  MILL_ASSIGN_OR_RETURN(
+      const evaluation::BinaryEvaluation measured,
+      evaluation::EvaluateBinary(context, PredictAll(estimator, validation.features),
+                                 validation.labels, training.costs));
   const Json choice = {{"learner", models[best].name},
                        {"validation_auc", models[best].validation_auc},
                        {"threshold", measured.cheapest.threshold}};
@@ -70,7 +78,8 @@ Result<StageOutput> ChooseLearner(const Context& context, const TrainingSpec& tr
   output.metrics["validation_auc"] = models[best].validation_auc;
   output.metrics["threshold"] = measured.cheapest.threshold;
   output.tables.push_back(std::move(table));
-  output.notes.push_back("chosen: " + models[best].name + "; cheapest decision threshold on validation " +
+  output.notes.push_back("chosen: " + models[best].name +
+                         "; cheapest decision threshold on validation " +
                          base::FormatFixed(measured.cheapest.threshold, 3));
   return output;
 }

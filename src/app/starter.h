@@ -9,7 +9,8 @@
 
 namespace millrace::app {
 
-/// Writes the starter project into `dir`, whole or not at all. kAlreadyExists if the folder exists and is not empty.
+/// Writes the starter project into `dir`, whole or not at all. kAlreadyExists if the folder exists
+/// and is not empty.
 Result<cli::Document> InitProject(const std::filesystem::path& dir);
 
 }  // namespace millrace::app

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `millrace run`: the stages of a pipeline as a graph of cached steps, their reports, and stable paths for their results.
+// `millrace run`: the stages of a pipeline as a graph of cached steps, their reports, and stable
+// paths for their results.
 #include "app/train_pipeline.h"
 
 #include <algorithm>
@@ -21,14 +22,19 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// Stages whose steps each make rows of their own; in the others several steps look at the same rows.
-bool AddsRows(const std::string& stage) { return stage == "ingest" || stage == "features"; }
+/// Stages whose steps each make rows of their own; in the others several steps look at the same
+/// rows.
+bool AddsRows(const std::string& stage) {
+  return stage == "ingest" || stage == "features";
+}
 
-/// Turns reports of steps into reports of stages, and tells the listener of each stage when all stages before it are done.
+/// Turns reports of steps into reports of stages, and tells the listener of each stage when all
+/// stages before it are done.
 class StageTracker final : public pipelines::RunObserver {
  public:
-  StageTracker(const pipelines::Graph& graph, const std::vector<std::string>& stages, const fs::path& workspace,
-               const std::map<std::string, fs::path>& stable_paths, cli::RunListener& listener, cli::RunReport& report)
+  StageTracker(const pipelines::Graph& graph, const std::vector<std::string>& stages,
+               const fs::path& workspace, const std::map<std::string, fs::path>& stable_paths,
+               cli::RunListener& listener, cli::RunReport& report)
       : workspace_(workspace), stable_paths_(stable_paths), listener_(listener), report_(report) {
     for (const std::string& name : stages) {
       stages_.push_back({});
@@ -75,7 +81,8 @@ class StageTracker final : public pipelines::RunObserver {
   };
 
   Stage& Find(const std::string& name) {
-    return *std::find_if(stages_.begin(), stages_.end(), [&](const Stage& stage) { return stage.report.name == name; });
+    return *std::find_if(stages_.begin(), stages_.end(),
+                         [&](const Stage& stage) { return stage.report.name == name; });
   }
 
   void Absorb(const pipelines::StepReport& step, Stage& stage) {
@@ -87,9 +94,12 @@ class StageTracker final : public pipelines::RunObserver {
     if (report.status.empty() || report.status == "cached" || status == "failed") {
       report.status = status;
     }
-    report.seconds = stage.start ? std::chrono::duration<double>(Clock::now() - *stage.start).count() : step.seconds;
+    report.seconds = stage.start
+                         ? std::chrono::duration<double>(Clock::now() - *stage.start).count()
+                         : step.seconds;
     const StageOutput output = ToStageOutput(step.result);
-    report.rows = AddsRows(report.name) ? report.rows + output.rows : std::max(report.rows, output.rows);
+    report.rows =
+        AddsRows(report.name) ? report.rows + output.rows : std::max(report.rows, output.rows);
     report.metrics.insert(output.metrics.begin(), output.metrics.end());
     report.tables.insert(report.tables.end(), output.tables.begin(), output.tables.end());
     report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
@@ -116,7 +126,8 @@ class StageTracker final : public pipelines::RunObserver {
   }
 
   /// A file's path; for a folder those of the files in it, so that a reader finds each by name.
-  static void AddPaths(const fs::path& published, const fs::path& stable, cli::StageReport& report) {
+  static void AddPaths(const fs::path& published, const fs::path& stable,
+                       cli::StageReport& report) {
     std::error_code error;
     if (!fs::is_directory(published, error)) {
       report.outputs.push_back(stable.string());
@@ -124,7 +135,8 @@ class StageTracker final : public pipelines::RunObserver {
     }
     std::vector<std::string> files;
     for (const auto& entry : fs::directory_iterator(published, error)) {
-      if (entry.is_regular_file() && entry.path().extension() != ".svg" && entry.path().extension() != ".png") {
+      if (entry.is_regular_file() && entry.path().extension() != ".svg" &&
+          entry.path().extension() != ".png") {
         files.push_back((stable / entry.path().filename()).string());
       }
     }
@@ -146,7 +158,8 @@ class StageTracker final : public pipelines::RunObserver {
     }
   }
 
-  /// Gives the published file or folder a second name under the stable path; a reader meets the old one or the new one.
+  /// Gives the published file or folder a second name under the stable path; a reader meets the old
+  /// one or the new one.
   static Result<void> LinkInto(const fs::path& from, const fs::path& to) {
     std::error_code error;
     if (fs::is_directory(from, error)) {
@@ -167,7 +180,8 @@ class StageTracker final : public pipelines::RunObserver {
       if (failed) {
         fs::copy_file(from, temporary, failed);
       }
-      return failed ? Result<void>(base::FromErrno(failed.value(), "linking result", to.string())) : Result<void>();
+      return failed ? Result<void>(base::FromErrno(failed.value(), "linking result", to.string()))
+                    : Result<void>();
     });
   }
 
@@ -188,7 +202,8 @@ class StageTracker final : public pipelines::RunObserver {
     report_.stages.push_back(stage.report);
   }
   void TellFinished() {
-    while (told_ < stages_.size() && stages_[told_].open_steps == 0 && !stages_[told_].report.status.empty()) {
+    while (told_ < stages_.size() && stages_[told_].open_steps == 0 &&
+           !stages_[told_].report.status.empty()) {
       Tell(stages_[told_]);
       ++told_;
     }
@@ -205,7 +220,8 @@ class StageTracker final : public pipelines::RunObserver {
   std::optional<Error> link_error_;
 };
 
-Result<const PipelineSpec*> ChoosePipeline(const Project& project, const std::optional<std::string>& name) {
+Result<const PipelineSpec*> ChoosePipeline(const Project& project,
+                                           const std::optional<std::string>& name) {
   std::vector<std::string> names;
   for (const PipelineSpec& pipeline : project.pipelines) {
     if (name && pipeline.name.value == *name) {
@@ -214,11 +230,14 @@ Result<const PipelineSpec*> ChoosePipeline(const Project& project, const std::op
     names.push_back(pipeline.name.value);
   }
   if (name) {
-    return base::NotFound("pipeline \"" + *name + "\" does not exist" + base::DidYouMean(*name, names));
+    return base::NotFound("pipeline \"" + *name + "\" does not exist" +
+                          base::DidYouMean(*name, names));
   }
   if (names.size() != 1) {
-    return base::InvalidArgument("the project has " + std::to_string(names.size()) + " pipelines; wanted: one")
-        .Hint(names.empty() ? "write pipelines/train.yaml" : "name one with --pipeline" + base::DidYouMean("", names));
+    return base::InvalidArgument("the project has " + std::to_string(names.size()) +
+                                 " pipelines; wanted: one")
+        .Hint(names.empty() ? "write pipelines/train.yaml"
+                            : "name one with --pipeline" + base::DidYouMean("", names));
   }
   return &project.pipelines.front();
 }
@@ -227,16 +246,19 @@ std::string StatusOf(const cli::RunReport& report, bool failed) {
   if (failed) {
     return "failed";
   }
-  const bool all_cached = std::all_of(report.stages.begin(), report.stages.end(),
-                                      [](const cli::StageReport& stage) { return stage.status == "cached"; });
+  const bool all_cached =
+      std::all_of(report.stages.begin(), report.stages.end(),
+                  [](const cli::StageReport& stage) { return stage.status == "cached"; });
   return all_cached ? "cached" : "ran";
 }
 
-/// How the user can call this program again from here: by name if the shell finds it, otherwise by its path.
+/// How the user can call this program again from here: by name if the shell finds it, otherwise by
+/// its path.
 std::string ProgramName() {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
+  const char* path =
+      std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
   std::istringstream folders(path == nullptr ? "" : path);
   for (std::string folder; std::getline(folders, folder, ':');) {
     if (fs::equivalent(fs::path(folder) / self.filename(), self, error)) {
@@ -257,29 +279,34 @@ std::string SomeKey(Environment& environment, const features::ViewPlan& plan) {
     return "";
   }
   const features::EntityKey& key = rows->front().first;
-  return std::holds_alternative<std::int64_t>(key) ? features::KeyText(key) : "\"" + features::KeyText(key) + "\"";
+  return std::holds_alternative<std::int64_t>(key) ? features::KeyText(key)
+                                                   : "\"" + features::KeyText(key) + "\"";
 }
 
 void AddNextCommands(Environment& environment, const PipelineParts& parts, cli::RunReport& report) {
   const fs::path here = fs::current_path();
   const fs::path root = environment.project_root()->lexically_proximate(here);
   std::string project = root == "." ? "" : " " + root.string();
-  if (const std::string& origin = environment.settings().resolved.at("workspace").origin; origin.starts_with("flag")) {
+  if (const std::string& origin = environment.settings().resolved.at("workspace").origin;
+      origin.starts_with("flag")) {
     project += " --workspace " + environment.settings().workspace;
   }
   const std::string program = ProgramName();
   const features::ViewPlan& plan = *parts.PublishedPlans().front();
   const fs::path page = environment.workspace().root() / StablePaths(parts).at("report");
-  report.next_commands = {"xdg-open " + page.lexically_proximate(here).string(), program + " serve" + project,
-                          "curl -s http://127.0.0.1:" + std::to_string(environment.settings().port) +
-                              "/invocations -H 'Content-Type: application/json' -d '{\"dataframe_records\": [{\"" +
-                              parts.endpoint->key + "\": " + SomeKey(environment, plan) + "}]}'",
-                          program + " features show" + project + " --view " + plan.name, program + " runs list" + project};
+  report.next_commands = {
+      "xdg-open " + page.lexically_proximate(here).string(), program + " serve" + project,
+      "curl -s http://127.0.0.1:" + std::to_string(environment.settings().port) +
+          "/invocations -H 'Content-Type: application/json' -d '{\"dataframe_records\": [{\"" +
+          parts.endpoint->key + "\": " + SomeKey(environment, plan) + "}]}'",
+      program + " features show" + project + " --view " + plan.name,
+      program + " runs list" + project};
 }
 
 }  // namespace
 
-Result<void> RunPipeline(Environment& environment, const Project& project, const cli::RunOptions& options, cli::RunListener& listener,
+Result<void> RunPipeline(Environment& environment, const Project& project,
+                         const cli::RunOptions& options, cli::RunListener& listener,
                          cli::RunReport& report) {
   const auto start = Clock::now();
   MILL_ASSIGN_OR_RETURN(const PipelineSpec* pipeline, ChoosePipeline(project, options.pipeline));
@@ -292,14 +319,16 @@ Result<void> RunPipeline(Environment& environment, const Project& project, const
     stages.push_back(stage.value);
   }
   const std::map<std::string, fs::path> stable_paths = StablePaths(parts);
-  StageTracker tracker(graph, stages, environment.workspace().root(), stable_paths, listener, report);
+  StageTracker tracker(graph, stages, environment.workspace().root(), stable_paths, listener,
+                       report);
   pipelines::RunOptions run_options;
   run_options.cache_dir = environment.workspace().CacheDir();
   run_options.journal_dir = environment.workspace().JournalDir();
   run_options.threads = environment.threads();
   run_options.is_forced = options.no_cache;
   run_options.observer = &tracker;
-  MILL_ASSIGN_OR_RETURN(const pipelines::RunReport ran, pipelines::RunGraph(environment.MakeContext(), graph, run_options));
+  MILL_ASSIGN_OR_RETURN(const pipelines::RunReport ran,
+                        pipelines::RunGraph(environment.MakeContext(), graph, run_options));
   tracker.TellRest();
   report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   report.status = StatusOf(report, ran.error.has_value());
@@ -310,8 +339,9 @@ Result<void> RunPipeline(Environment& environment, const Project& project, const
     return *tracker.link_error();
   }
   if (!report.model_name.empty()) {
-    MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version,
-                          environment.registry().GetVersion(report.model_name, report.model_version));
+    MILL_ASSIGN_OR_RETURN(
+        const tracking::ModelVersion version,
+        environment.registry().GetVersion(report.model_name, report.model_version));
     report.aliases = version.aliases;
   }
   if (pipeline->stages.size() == StageNames().size()) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder of a trained learner: its native model file and trained.json; and the sets of a training set.
+// The folder of a trained learner: its native model file and trained.json; and the sets of a
+// training set.
 #include "app/trained_model.h"
 
 #include <algorithm>
@@ -18,7 +19,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-Result<std::shared_ptr<const models::Estimator>> ParseEstimator(const std::string& kind, const std::string& bytes) {
+Result<std::shared_ptr<const models::Estimator>> ParseEstimator(const std::string& kind,
+                                                                const std::string& bytes) {
   if (kind == "lightgbm") {
     return models::ParseLightGbm(bytes);
   }
@@ -31,16 +33,19 @@ Result<std::shared_ptr<const models::Estimator>> ParseEstimator(const std::strin
   if (kind == "logistic_regression") {
     return models::ParseLogisticRegression(bytes);
   }
-  return base::DataLoss("trained.json names the kind \"" + kind + "\", which this program does not know")
+  return base::DataLoss("trained.json names the kind \"" + kind +
+                        "\", which this program does not know")
       .Hint("run with the program that trained it, or delete the workspace's cache");
 }
 
 }  // namespace
 
-Result<void> WriteTrained(const std::filesystem::path& dir, const std::string& name, const std::string& learner,
-                          const learners::Trained& trained, std::uint64_t seed) {
+Result<void> WriteTrained(const std::filesystem::path& dir, const std::string& name,
+                          const std::string& learner, const learners::Trained& trained,
+                          std::uint64_t seed) {
   const models::Estimator& estimator = *trained.estimator;
-  MILL_RETURN_IF_ERROR(base::WriteFileAtomic(dir / estimator.NativeFileName(), estimator.NativeBytes()));
+  MILL_RETURN_IF_ERROR(
+      base::WriteFileAtomic(dir / estimator.NativeFileName(), estimator.NativeBytes()));
   Json params = Json::object();
   for (const auto& [key, value] : trained.params) {
     params[key] = learners::ParamText(value);
@@ -90,10 +95,12 @@ std::vector<double> PredictAll(const models::Estimator& estimator, const data::M
   return scores;
 }
 
-std::int64_t SetRows::positives() const { return std::count(labels.begin(), labels.end(), std::uint8_t{1}); }
+std::int64_t SetRows::positives() const {
+  return std::count(labels.begin(), labels.end(), std::uint8_t{1});
+}
 
-Result<SetRows> ReadSet(const data::Table& training_set, const std::string& set, const std::string& label,
-                        std::span<const std::string> features) {
+Result<SetRows> ReadSet(const data::Table& training_set, const std::string& set,
+                        const std::string& label, std::span<const std::string> features) {
   MILL_ASSIGN_OR_RETURN(const data::StringColumn split, training_set.Strings("split"));
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < split.codes.size(); ++i) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder of a trained learner: its native model file and trained.json; and the sets of a training set.
+// The folder of a trained learner: its native model file and trained.json; and the sets of a
+// training set.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,9 @@ struct TrainedModel {
 };
 
 /// Writes the native file and trained.json.
-Result<void> WriteTrained(const std::filesystem::path& dir, const std::string& name, const std::string& learner,
-                          const learners::Trained& trained, std::uint64_t seed);
+Result<void> WriteTrained(const std::filesystem::path& dir, const std::string& name,
+                          const std::string& learner, const learners::Trained& trained,
+                          std::uint64_t seed);
 /// Reads them back; scores bit for bit as before.
 Result<TrainedModel> ReadTrained(const std::filesystem::path& dir);
 
@@ -48,7 +50,7 @@ struct SetRows {
 };
 
 /// The rows whose `split` is `set` ("train", "validation", "test"), in order.
-Result<SetRows> ReadSet(const data::Table& training_set, const std::string& set, const std::string& label,
-                        std::span<const std::string> features);
+Result<SetRows> ReadSet(const data::Table& training_set, const std::string& set,
+                        const std::string& label, std::span<const std::string> features);
 
 }  // namespace millrace::app

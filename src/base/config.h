@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Declared settings: name, type, default, range, unit and one sentence, declared once. Reading a YAML map into a plain struct, all
-// errors at once, the JSON Schema and the reference page all come from the declaration.
+// Declared settings: name, type, default, range, unit and one sentence, declared once. Reading a
+// YAML map into a plain struct, all errors at once, the JSON Schema and the reference page all come
+// from the declaration.
 #pragma once
 
 #include <functional>
@@ -32,7 +33,8 @@ class ErrorList {
   std::vector<Error> errors_;
 };
 
-/// What a field reads from YAML and how it is described. Erased, so that the schema code is compiled once.
+/// What a field reads from YAML and how it is described. Erased, so that the schema code is
+/// compiled once.
 struct FieldInfo {
   std::string name;
   std::string description;
@@ -69,10 +71,12 @@ class ObjectSchema {
   /// The JSON text of one field of the object behind `source`.
   using Writer = std::function<std::string(const void* source)>;
 
-  ObjectSchema(std::string title, std::string description) : title_(std::move(title)), description_(std::move(description)) {}
+  ObjectSchema(std::string title, std::string description)
+      : title_(std::move(title)), description_(std::move(description)) {}
 
   void AddField(FieldInfo info, Reader reader, Writer writer);
-  /// Reads a map: unknown keys are errors with a nearest-name hint, missing required keys are errors, every error has its line and column.
+  /// Reads a map: unknown keys are errors with a nearest-name hint, missing required keys are
+  /// errors, every error has its line and column.
   void Read(const YamlNode& node, void* target, ErrorList& errors) const;
   /// JSON Schema (draft 2020-12) of the object, `additionalProperties: false`.
   nlohmann::json JsonSchema() const;
@@ -83,7 +87,8 @@ class ObjectSchema {
   /// A Markdown table of the fields: key, type, default, meaning.
   std::string ReferenceMarkdown() const;
   /// Reads settings by precedence flag, environment, file; the rest keep their defaults.
-  std::vector<SettingOrigin> Resolve(const SettingSources& sources, void* target, ErrorList& errors) const;
+  std::vector<SettingOrigin> Resolve(const SettingSources& sources, void* target,
+                                     ErrorList& errors) const;
   const std::string& title() const { return title_; }
   const std::vector<FieldInfo>& fields() const { return fields_; }
 
@@ -95,8 +100,9 @@ class ObjectSchema {
   std::vector<Writer> writers_;
 };
 
-/// How a value of type T is read and described. Specialised for bool, integers, double, string, Duration, Timestamp, vector, map with
-/// string keys, optional, and (below) every struct that has `static const Declaration<T>& Declared()`.
+/// How a value of type T is read and described. Specialised for bool, integers, double, string,
+/// Duration, Timestamp, vector, map with string keys, optional, and (below) every struct that has
+/// `static const Declaration<T>& Declared()`.
 template <typename T>
 struct ConfigType;
 
@@ -109,15 +115,19 @@ struct FieldOptions {
   std::vector<std::string> one_of = {};
 };
 
-/// The declaration of a struct T: `Declaration<Split>("split", "How rows are split by time.").Field("train_until", &Split::train_until, "Last ...", {.required = true})`.
-/// A field that is not required keeps the value that T's own initialiser gave it, which is also its documented default.
+/// The declaration of a struct T: `Declaration<Split>("split", "How rows are split by
+/// time.").Field("train_until", &Split::train_until, "Last ...", {.required = true})`. A field that
+/// is not required keeps the value that T's own initialiser gave it, which is also its documented
+/// default.
 template <typename T>
 class Declaration {
  public:
-  Declaration(std::string title, std::string description) : schema_(std::move(title), std::move(description)) {}
+  Declaration(std::string title, std::string description)
+      : schema_(std::move(title), std::move(description)) {}
 
   template <typename M>
-  Declaration& Field(std::string name, M T::*member, std::string description, FieldOptions options = {}) {
+  Declaration& Field(std::string name, M T::* member, std::string description,
+                     FieldOptions options = {}) {
     FieldInfo info;
     info.name = std::move(name);
     info.description = std::move(description);
@@ -126,9 +136,14 @@ class Declaration {
     if (!options.required) {
       info.default_json = ConfigType<M>::ToJson(T{}.*member);
     }
-    schema_.AddField(std::move(info), [member, options](const YamlNode& node, void* target, ErrorList& errors) {
-      ConfigType<M>::Read(node, static_cast<T*>(target)->*member, options, errors);
-    }, [member](const void* source) { return ConfigType<M>::ToJson(static_cast<const T*>(source)->*member); });
+    schema_.AddField(
+        std::move(info),
+        [member, options](const YamlNode& node, void* target, ErrorList& errors) {
+          ConfigType<M>::Read(node, static_cast<T*>(target)->*member, options, errors);
+        },
+        [member](const void* source) {
+          return ConfigType<M>::ToJson(static_cast<const T*>(source)->*member);
+        });
     return *this;
   }
 
@@ -138,8 +153,10 @@ class Declaration {
     schema_.Read(node, &value, errors);
     return value;
   }
-  /// Reads settings by precedence flag, environment, file, default; tells where each value came from.
-  T Resolve(const SettingSources& sources, ErrorList& errors, std::vector<SettingOrigin>* origins = nullptr) const {
+  /// Reads settings by precedence flag, environment, file, default; tells where each value came
+  /// from.
+  T Resolve(const SettingSources& sources, ErrorList& errors,
+            std::vector<SettingOrigin>* origins = nullptr) const {
     T value{};
     std::vector<SettingOrigin> found = schema_.Resolve(sources, &value, errors);
     if (origins != nullptr) {
@@ -155,7 +172,8 @@ class Declaration {
 
 /// Parses a text and reads it; every mistake of the file in one Error.
 template <typename T>
-Result<T> ReadConfig(const Declaration<T>& declaration, std::string_view text, std::string_view file_name) {
+Result<T> ReadConfig(const Declaration<T>& declaration, std::string_view text,
+                     std::string_view file_name) {
   MILL_ASSIGN_OR_RETURN(const YamlNode node, YamlNode::Parse(text, file_name));
   ErrorList errors;
   T value = declaration.Read(node, errors);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How values of each type are read from YAML, described as JSON Schema and printed as JSON. Included by config.h only.
+// How values of each type are read from YAML, described as JSON Schema and printed as JSON.
+// Included by config.h only.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +35,12 @@ std::string JsonQuote(std::string_view text);
 std::string RangeSchema(const FieldOptions& options);
 void CheckRange(const YamlNode& node, double value, const FieldOptions& options, ErrorList& errors);
 std::string TextSchema(const FieldOptions& options);
-void ReadText(const YamlNode& node, std::string& out, const FieldOptions& options, ErrorList& errors);
+void ReadText(const YamlNode& node, std::string& out, const FieldOptions& options,
+              ErrorList& errors);
 void ReadInteger(const YamlNode& node, std::int64_t& out, std::int64_t least, std::int64_t most,
                  const FieldOptions& options, ErrorList& errors);
-void ReadUnsigned(const YamlNode& node, std::uint64_t& out, const FieldOptions& options, ErrorList& errors);
+void ReadUnsigned(const YamlNode& node, std::uint64_t& out, const FieldOptions& options,
+                  ErrorList& errors);
 void ReadDouble(const YamlNode& node, double& out, const FieldOptions& options, ErrorList& errors);
 std::string DoubleToJson(double value);
 /// False, with an error, if the node is not of the kind. A null counts as an empty list or map.
@@ -68,7 +71,8 @@ struct ConfigType<bool> {
 
 template <>
 struct ConfigType<std::int64_t> {
-  static void Read(const YamlNode& node, std::int64_t& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, std::int64_t& out, const FieldOptions& options,
+                   ErrorList& errors) {
     using Limits = std::numeric_limits<std::int64_t>;
     internal::ReadInteger(node, out, Limits::min(), Limits::max(), options, errors);
   }
@@ -86,13 +90,16 @@ struct ConfigType<int> {
     internal::ReadInteger(node, wide, Limits::min(), Limits::max(), options, errors);
     out = static_cast<int>(wide);
   }
-  static std::string SchemaJson(const FieldOptions& options) { return ConfigType<std::int64_t>::SchemaJson(options); }
+  static std::string SchemaJson(const FieldOptions& options) {
+    return ConfigType<std::int64_t>::SchemaJson(options);
+  }
   static std::string ToJson(int value) { return std::to_string(value); }
 };
 
 template <>
 struct ConfigType<std::uint64_t> {
-  static void Read(const YamlNode& node, std::uint64_t& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, std::uint64_t& out, const FieldOptions& options,
+                   ErrorList& errors) {
     internal::ReadUnsigned(node, out, options, errors);
   }
   static std::string SchemaJson(const FieldOptions& options) {
@@ -107,7 +114,8 @@ struct ConfigType<std::uint64_t> {
 
 template <>
 struct ConfigType<double> {
-  static void Read(const YamlNode& node, double& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, double& out, const FieldOptions& options,
+                   ErrorList& errors) {
     internal::ReadDouble(node, out, options, errors);
   }
   static std::string SchemaJson(const FieldOptions& options) {
@@ -118,23 +126,28 @@ struct ConfigType<double> {
 
 template <>
 struct ConfigType<std::string> {
-  static void Read(const YamlNode& node, std::string& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, std::string& out, const FieldOptions& options,
+                   ErrorList& errors) {
     internal::ReadText(node, out, options, errors);
   }
-  static std::string SchemaJson(const FieldOptions& options) { return internal::TextSchema(options); }
+  static std::string SchemaJson(const FieldOptions& options) {
+    return internal::TextSchema(options);
+  }
   static std::string ToJson(const std::string& value) { return internal::JsonQuote(value); }
 };
 
 template <>
 struct ConfigType<Duration> {
-  static void Read(const YamlNode& node, Duration& out, const FieldOptions& options, ErrorList& errors);
+  static void Read(const YamlNode& node, Duration& out, const FieldOptions& options,
+                   ErrorList& errors);
   static std::string SchemaJson(const FieldOptions& options);
   static std::string ToJson(Duration value);
 };
 
 template <>
 struct ConfigType<Timestamp> {
-  static void Read(const YamlNode& node, Timestamp& out, const FieldOptions& options, ErrorList& errors);
+  static void Read(const YamlNode& node, Timestamp& out, const FieldOptions& options,
+                   ErrorList& errors);
   static std::string SchemaJson(const FieldOptions& options);
   static std::string ToJson(Timestamp value);
 };
@@ -142,38 +155,49 @@ struct ConfigType<Timestamp> {
 /// Any YAML value, to be read later by the owner of the field.
 template <>
 struct ConfigType<YamlNode> {
-  static void Read(const YamlNode& node, YamlNode& out, const FieldOptions&, ErrorList&) { out = node; }
+  static void Read(const YamlNode& node, YamlNode& out, const FieldOptions&, ErrorList&) {
+    out = node;
+  }
   static std::string SchemaJson(const FieldOptions&) { return "{}"; }
   static std::string ToJson(const YamlNode& value) { return internal::YamlToJson(value); }
 };
 
 template <typename T>
 struct ConfigType<std::optional<T>> {
-  static void Read(const YamlNode& node, std::optional<T>& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, std::optional<T>& out, const FieldOptions& options,
+                   ErrorList& errors) {
     if (node.IsNull()) {
       out.reset();
       return;
     }
     ConfigType<T>::Read(node, out.emplace(), options, errors);
   }
-  static std::string SchemaJson(const FieldOptions& options) { return ConfigType<T>::SchemaJson(options); }
-  static std::string ToJson(const std::optional<T>& value) { return value ? ConfigType<T>::ToJson(*value) : "null"; }
+  static std::string SchemaJson(const FieldOptions& options) {
+    return ConfigType<T>::SchemaJson(options);
+  }
+  static std::string ToJson(const std::optional<T>& value) {
+    return value ? ConfigType<T>::ToJson(*value) : "null";
+  }
 };
 
 template <typename T>
 struct ConfigType<Located<T>> {
-  static void Read(const YamlNode& node, Located<T>& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, Located<T>& out, const FieldOptions& options,
+                   ErrorList& errors) {
     out.where = node.where();
     ConfigType<T>::Read(node, out.value, options, errors);
   }
-  static std::string SchemaJson(const FieldOptions& options) { return ConfigType<T>::SchemaJson(options); }
+  static std::string SchemaJson(const FieldOptions& options) {
+    return ConfigType<T>::SchemaJson(options);
+  }
   static std::string ToJson(const Located<T>& value) { return ConfigType<T>::ToJson(value.value); }
 };
 
 /// Options of a list or map hold for each of its values.
 template <typename T>
 struct ConfigType<std::vector<T>> {
-  static void Read(const YamlNode& node, std::vector<T>& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, std::vector<T>& out, const FieldOptions& options,
+                   ErrorList& errors) {
     if (!internal::ExpectList(node, errors)) {
       return;
     }
@@ -198,7 +222,8 @@ struct ConfigType<std::vector<T>> {
 
 template <typename T>
 struct ConfigType<std::map<std::string, T>> {
-  static void Read(const YamlNode& node, std::map<std::string, T>& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, std::map<std::string, T>& out, const FieldOptions& options,
+                   ErrorList& errors) {
     if (!internal::ExpectMap(node, errors)) {
       return;
     }
@@ -213,7 +238,8 @@ struct ConfigType<std::map<std::string, T>> {
   static std::string ToJson(const std::map<std::string, T>& value) {
     std::string text = "{";
     for (const auto& [key, item] : value) {
-      text += (text.size() > 1 ? "," : "") + internal::JsonQuote(key) + ":" + ConfigType<T>::ToJson(item);
+      text += (text.size() > 1 ? "," : "") + internal::JsonQuote(key) + ":" +
+              ConfigType<T>::ToJson(item);
     }
     return text + "}";
   }
@@ -221,7 +247,8 @@ struct ConfigType<std::map<std::string, T>> {
 
 template <typename T>
 struct ConfigType<std::vector<std::pair<Located<std::string>, T>>> {
-  static void Read(const YamlNode& node, OrderedMap<T>& out, const FieldOptions& options, ErrorList& errors) {
+  static void Read(const YamlNode& node, OrderedMap<T>& out, const FieldOptions& options,
+                   ErrorList& errors) {
     if (!internal::ExpectMap(node, errors)) {
       return;
     }
@@ -238,7 +265,8 @@ struct ConfigType<std::vector<std::pair<Located<std::string>, T>>> {
   static std::string ToJson(const OrderedMap<T>& value) {
     std::string text = "{";
     for (const auto& [key, item] : value) {
-      text += (text.size() > 1 ? "," : "") + internal::JsonQuote(key.value) + ":" + ConfigType<T>::ToJson(item);
+      text += (text.size() > 1 ? "," : "") + internal::JsonQuote(key.value) + ":" +
+              ConfigType<T>::ToJson(item);
     }
     return text + "}";
   }
@@ -251,7 +279,9 @@ struct ConfigType<T> {
   static void Read(const YamlNode& node, T& out, const FieldOptions&, ErrorList& errors) {
     T::Declared().schema().Read(node, &out, errors);
   }
-  static std::string SchemaJson(const FieldOptions&) { return T::Declared().schema().JsonSchemaText(); }
+  static std::string SchemaJson(const FieldOptions&) {
+    return T::Declared().schema().JsonSchemaText();
+  }
   static std::string ToJson(const T& value) { return T::Declared().schema().ToJson(&value); }
 };
 

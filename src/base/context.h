@@ -16,8 +16,8 @@ class Logger;
 class Progress;
 class ThreadPool;
 
-/// What a long call may use and must obey. Copy it to change one member for a callee. The pointees outlive the call;
-/// none is null in a context made by `app` or by `tests/support`.
+/// What a long call may use and must obey. Copy it to change one member for a callee. The pointees
+/// outlive the call; none is null in a context made by `app` or by `tests/support`.
 struct Context {
   std::stop_token stop;
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -28,7 +28,8 @@ struct Context {
   ThreadPool* cpu = nullptr;
   std::uint64_t seed = 0;
 
-  /// kCancelled when a stop was asked for, kDeadlineExceeded past the deadline; cheap enough for every block of work.
+  /// kCancelled when a stop was asked for, kDeadlineExceeded past the deadline; cheap enough for
+  /// every block of work.
   Result<void> Check() const;
 };
 

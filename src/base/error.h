@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error type of Millrace: a canonical code, a message for people, a hint for the next step, and where it happened.
+// The one error type of Millrace: a canonical code, a message for people, a hint for the next step,
+// and where it happened.
 #pragma once
 
 #include <string>
@@ -36,7 +37,8 @@ struct SourceLocation {
   int column = 0;
 };
 
-/// What went wrong. Build it in one line, extend it on the way up with `With`, map it once at the edge.
+/// What went wrong. Build it in one line, extend it on the way up with `With`, map it once at the
+/// edge.
 class [[nodiscard]] Error {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
@@ -70,7 +72,8 @@ class [[nodiscard]] Error {
     return std::move(*this);
   }
 
-  /// One line for logs and tests: "file:3:7: context: message; hint". `others` follow on lines of their own.
+  /// One line for logs and tests: "file:3:7: context: message; hint". `others` follow on lines of
+  /// their own.
   std::string ToString() const;
 
  private:
@@ -93,8 +96,9 @@ Error Unimplemented(std::string message);
 Error Cancelled(std::string message);
 Error DataLoss(std::string message);
 Error Internal(std::string message);
-/// Turns `errno` into an error that names the path and the system's reason; ENOSPC and EDQUOT become
-/// kResourceExhausted, ENOENT kNotFound, EACCES, EPERM and EROFS kPermissionDenied, the rest kUnavailable.
+/// Turns `errno` into an error that names the path and the system's reason; ENOSPC and EDQUOT
+/// become kResourceExhausted, ENOENT kNotFound, EACCES, EPERM and EROFS kPermissionDenied, the rest
+/// kUnavailable.
 Error FromErrno(int error_number, std::string_view doing, std::string_view path);
 
 }  // namespace millrace::base

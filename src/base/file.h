@@ -14,19 +14,23 @@ namespace millrace::base {
 /// The bytes of a regular file. kNotFound names the path.
 Result<std::string> ReadFile(const std::filesystem::path& path);
 
-/// Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the folder; makes missing folders.
-/// After a crash `path` holds the old bytes or the new ones.
+/// Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the folder;
+/// makes missing folders. After a crash `path` holds the old bytes or the new ones.
 Result<void> WriteFileAtomic(const std::filesystem::path& path, std::string_view bytes);
 
-/// The same for writers that need a path (Parquet, Cairo, a whole directory): `write` fills `temporary`, which then takes the
-/// place of `path`. `temporary` is a fresh name beside `path`; it is removed when `write` fails.
-Result<void> ReplaceAtomic(const std::filesystem::path& path,
-                           const std::function<Result<void>(const std::filesystem::path& temporary)>& write);
+/// The same for writers that need a path (Parquet, Cairo, a whole directory): `write` fills
+/// `temporary`, which then takes the place of `path`. `temporary` is a fresh name beside `path`; it
+/// is removed when `write` fails.
+Result<void> ReplaceAtomic(
+    const std::filesystem::path& path,
+    const std::function<Result<void>(const std::filesystem::path& temporary)>& write);
 
-/// Appends bytes to a file that exists or is made, and syncs it. After a crash the file may end in a part of `bytes`.
+/// Appends bytes to a file that exists or is made, and syncs it. After a crash the file may end in
+/// a part of `bytes`.
 Result<void> AppendFile(const std::filesystem::path& path, std::string_view bytes);
 
-/// Removes temporaries that killed processes left in `dir` (not in folders below); those of living processes stay.
+/// Removes temporaries that killed processes left in `dir` (not in folders below); those of living
+/// processes stay.
 Result<void> RemoveStaleTemporaries(const std::filesystem::path& dir);
 
 /// Makes the folder and its parents.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Content hashes: the currency of caching, lineage and reproducibility. SHA-256, and its first 128 bits.
+// Content hashes: the currency of caching, lineage and reproducibility. SHA-256, and its first 128
+// bits.
 #pragma once
 
 #include <array>
@@ -16,7 +17,8 @@
 
 namespace millrace::base {
 
-/// 128 bits of SHA-256 over content; the same on every machine. Run ids, times and durations never enter one.
+/// 128 bits of SHA-256 over content; the same on every machine. Run ids, times and durations never
+/// enter one.
 struct ContentHash {
   std::array<std::uint8_t, 16> bytes{};
   auto operator<=>(const ContentHash&) const = default;
@@ -26,8 +28,8 @@ struct ContentHash {
 /// Reads 32 hex digits.
 Result<ContentHash> ParseContentHash(std::string_view hex);
 
-/// Feeds bytes and typed values into SHA-256. Every Add of a value writes its length or width first, so that two
-/// different sequences of values never feed the same bytes.
+/// Feeds bytes and typed values into SHA-256. Every Add of a value writes its length or width
+/// first, so that two different sequences of values never feed the same bytes.
 class Hasher {
  public:
   Hasher();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structured log: level, module, stable event name, key=value pairs. No sentences, no secrets, no row values.
+// Structured log: level, module, stable event name, key=value pairs. No sentences, no secrets, no
+// row values.
 #pragma once
 
 #include <cstdint>
@@ -37,21 +38,26 @@ class Logger {
   virtual void Log(LogLevel level, std::string_view module, std::string_view event,
                    std::initializer_list<LogField> fields) = 0;
 
-  void Debug(std::string_view module, std::string_view event, std::initializer_list<LogField> fields = {}) {
+  void Debug(std::string_view module, std::string_view event,
+             std::initializer_list<LogField> fields = {}) {
     Log(LogLevel::kDebug, module, event, fields);
   }
-  void Info(std::string_view module, std::string_view event, std::initializer_list<LogField> fields = {}) {
+  void Info(std::string_view module, std::string_view event,
+            std::initializer_list<LogField> fields = {}) {
     Log(LogLevel::kInfo, module, event, fields);
   }
-  void Warn(std::string_view module, std::string_view event, std::initializer_list<LogField> fields = {}) {
+  void Warn(std::string_view module, std::string_view event,
+            std::initializer_list<LogField> fields = {}) {
     Log(LogLevel::kWarn, module, event, fields);
   }
-  void Error(std::string_view module, std::string_view event, std::initializer_list<LogField> fields = {}) {
+  void Error(std::string_view module, std::string_view event,
+             std::initializer_list<LogField> fields = {}) {
     Log(LogLevel::kError, module, event, fields);
   }
 };
 
-/// A logger that writes lines "2026-01-02T03:04:05.678901Z INFO module event key=value" at or above `level` to standard error.
+/// A logger that writes lines "2026-01-02T03:04:05.678901Z INFO module event key=value" at or above
+/// `level` to standard error.
 std::unique_ptr<Logger> MakeStderrLogger(LogLevel level);
 /// The same as JSON objects, one a line.
 std::unique_ptr<Logger> MakeJsonStderrLogger(LogLevel level);

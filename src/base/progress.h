@@ -20,7 +20,8 @@ class Progress {
   virtual void Finish() = 0;
 };
 
-/// Draws on standard error if that is a terminal and NO_COLOR or TERM=dumb do not forbid it; otherwise silent.
+/// Draws on standard error if that is a terminal and NO_COLOR or TERM=dumb do not forbid it;
+/// otherwise silent.
 std::unique_ptr<Progress> MakeTerminalProgress();
 std::unique_ptr<Progress> MakeSilentProgress();
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Result<T>: a value or an Error. The return type of everything that can fail for reasons outside the program.
+// Result<T>: a value or an Error. The return type of everything that can fail for reasons outside
+// the program.
 #pragma once
 
 #include <optional>
@@ -12,15 +13,19 @@
 
 namespace millrace::base {
 
-/// A value of type T or an Error. Reading the wrong side is a broken invariant and ends the program.
+/// A value of type T or an Error. Reading the wrong side is a broken invariant and ends the
+/// program.
 template <typename T>
 class [[nodiscard]] Result {
  public:
   using ValueType = T;
 
-  // Implicit on purpose: `return value;` and `return InvalidArgument(...)` both read as they should.
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // Implicit on purpose: `return value;` and `return InvalidArgument(...)` both read as they
+  // should.
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -65,7 +70,8 @@ class [[nodiscard]] Result<void> {
   using ValueType = void;
 
   Result() = default;
-  Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor): as above
+  Result(Error error)
+      : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor): as above
 
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
@@ -94,13 +100,14 @@ using base::Result;
 #define MILL_CONCAT_INNER(a, b) a##b
 #define MILL_CONCAT(a, b) MILL_CONCAT_INNER(a, b)
 
-/// Returns the error of `expr` (a Result<T> or Result<void>) from the current function, if it has one.
-#define MILL_RETURN_IF_ERROR(expr)                        \
-  do {                                                    \
-    auto mill_status = (expr);                            \
-    if (!mill_status.ok()) {                              \
-      return std::move(mill_status).error();              \
-    }                                                     \
+/// Returns the error of `expr` (a Result<T> or Result<void>) from the current function, if it has
+/// one.
+#define MILL_RETURN_IF_ERROR(expr)           \
+  do {                                       \
+    auto mill_status = (expr);               \
+    if (!mill_status.ok()) {                 \
+      return std::move(mill_status).error(); \
+    }                                        \
   } while (false)
 
 /// `MILL_ASSIGN_OR_RETURN(auto x, F());` declares x with the value of F(), or returns its error.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random numbers that are the same everywhere: xoshiro256** seeded by splitmix64, with our own distributions.
+// Random numbers that are the same everywhere: xoshiro256** seeded by splitmix64, with our own
+// distributions.
 #pragma once
 
 #include <array>
@@ -8,11 +9,13 @@
 
 namespace millrace::base {
 
-/// xoshiro256** of Blackman and Vigna (2018). Copyable; a copy continues from the same state. Not thread-safe.
+/// xoshiro256** of Blackman and Vigna (2018). Copyable; a copy continues from the same state. Not
+/// thread-safe.
 class Rng {
  public:
   explicit Rng(std::uint64_t seed);
-  /// An independent stream for (seed, stream): tree 7 of a forest draws the same numbers in any order of trees.
+  /// An independent stream for (seed, stream): tree 7 of a forest draws the same numbers in any
+  /// order of trees.
   Rng(std::uint64_t seed, std::uint64_t stream);
 
   /// Starts at a given state (not all zero); for tests against published values.

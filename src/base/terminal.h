@@ -4,7 +4,8 @@
 
 namespace millrace::base {
 
-/// True where the descriptor is a terminal that understands control sequences (TERM is set and not "dumb").
+/// True where the descriptor is a terminal that understands control sequences (TERM is set and not
+/// "dumb").
 bool IsTerminal(int descriptor);
 /// True on a terminal where NO_COLOR (https://no-color.org) is not set to a text.
 bool WantsColor(int descriptor);

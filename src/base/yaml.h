@@ -15,8 +15,8 @@
 
 namespace millrace::base {
 
-/// A node of a parsed YAML (1.2 core; aliases to finished nodes only, no tags) document: scalar, list, map or null. Values are cheap to copy
-/// and keep the document alive. Immutable, thread-safe.
+/// A node of a parsed YAML (1.2 core; aliases to finished nodes only, no tags) document: scalar,
+/// list, map or null. Values are cheap to copy and keep the document alive. Immutable, thread-safe.
 class YamlNode {
  public:
   enum class Kind { kNull, kScalar, kList, kMap };
@@ -24,7 +24,8 @@ class YamlNode {
   /// A null node without a place.
   YamlNode();
 
-  /// Reads one document. Errors (syntax, duplicate keys, nesting over 64) carry file, line and column.
+  /// Reads one document. Errors (syntax, duplicate keys, nesting over 64) carry file, line and
+  /// column.
   static Result<YamlNode> Parse(std::string_view text, std::string_view file_name);
 
   Kind kind() const;
@@ -40,7 +41,8 @@ class YamlNode {
   /// The value of a key; nullopt if the map has none or this is no map.
   std::optional<YamlNode> Find(std::string_view key) const;
 
-  /// Typed reads of a scalar; kInvalidArgument names file, line, column, the text seen and the type wanted.
+  /// Typed reads of a scalar; kInvalidArgument names file, line, column, the text seen and the type
+  /// wanted.
   Result<std::int64_t> AsInt() const;
   Result<double> AsDouble() const;
   Result<bool> AsBool() const;

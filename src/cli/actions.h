@@ -19,7 +19,8 @@ namespace millrace::cli {
 
 /// What every command knows: the project and the settings given as flags.
 struct Invocation {
-  /// The folder of the project; empty where none was named (then the current folder, if it has a millrace.yaml).
+  /// The folder of the project; empty where none was named (then the current folder, if it has a
+  /// millrace.yaml).
   std::filesystem::path project;
   Values flags;
   bool as_json = false;
@@ -83,8 +84,8 @@ class Actions {
 
   virtual Result<Document> Init(const std::filesystem::path& dir) = 0;
   /// The report is filled as far as the run came, also when it fails.
-  virtual Result<void> Run(const Invocation& invocation, const RunOptions& options, RunListener& listener,
-                           RunReport& report) = 0;
+  virtual Result<void> Run(const Invocation& invocation, const RunOptions& options,
+                           RunListener& listener, RunReport& report) = 0;
   virtual Result<Document> Validate(const Invocation& invocation) = 0;
   /// Serves until a signal asks it to stop.
   virtual Result<void> Serve(const Invocation& invocation, const ServeOptions& options) = 0;
@@ -93,7 +94,8 @@ class Actions {
                                         const std::vector<std::string>& keys) = 0;
   virtual Result<Document> RunsList(const Invocation& invocation) = 0;
   virtual Result<Document> RunsShow(const Invocation& invocation, const std::string& run_id) = 0;
-  virtual Result<Document> RunsCompare(const Invocation& invocation, const std::vector<std::string>& run_ids) = 0;
+  virtual Result<Document> RunsCompare(const Invocation& invocation,
+                                       const std::vector<std::string>& run_ids) = 0;
   virtual Result<Document> ModelsList(const Invocation& invocation) = 0;
   virtual Result<Document> ModelsShow(const Invocation& invocation, const std::string& name) = 0;
   virtual Result<Document> ConfigShow(const Invocation& invocation) = 0;

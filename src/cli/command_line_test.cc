@@ -21,8 +21,11 @@ class RecordingActions final : public Actions {
   std::optional<Error> error;
   bool gate_failed = false;
 
-  Result<Document> Init(const std::filesystem::path& dir) override { return Answer("init " + dir.string(), {}); }
-  Result<void> Run(const Invocation& asked, const RunOptions& options, RunListener&, RunReport& report) override {
+  Result<Document> Init(const std::filesystem::path& dir) override {
+    return Answer("init " + dir.string(), {});
+  }
+  Result<void> Run(const Invocation& asked, const RunOptions& options, RunListener&,
+                   RunReport& report) override {
     called = "run";
     invocation = asked;
     run = options;
@@ -43,21 +46,29 @@ class RecordingActions final : public Actions {
     predict = options;
     return Answer("predict", asked);
   }
-  Result<Document> FeaturesShow(const Invocation& asked, const std::string& view, const std::vector<std::string>& keys) override {
+  Result<Document> FeaturesShow(const Invocation& asked, const std::string& view,
+                                const std::vector<std::string>& keys) override {
     names = keys;
     return Answer("features show " + view, asked);
   }
   Result<Document> RunsList(const Invocation& asked) override { return Answer("runs list", asked); }
-  Result<Document> RunsShow(const Invocation& asked, const std::string& id) override { return Answer("runs show " + id, asked); }
-  Result<Document> RunsCompare(const Invocation& asked, const std::vector<std::string>& ids) override {
+  Result<Document> RunsShow(const Invocation& asked, const std::string& id) override {
+    return Answer("runs show " + id, asked);
+  }
+  Result<Document> RunsCompare(const Invocation& asked,
+                               const std::vector<std::string>& ids) override {
     names = ids;
     return Answer("runs compare", asked);
   }
-  Result<Document> ModelsList(const Invocation& asked) override { return Answer("models list", asked); }
+  Result<Document> ModelsList(const Invocation& asked) override {
+    return Answer("models list", asked);
+  }
   Result<Document> ModelsShow(const Invocation& asked, const std::string& name) override {
     return Answer("models show " + name, asked);
   }
-  Result<Document> ConfigShow(const Invocation& asked) override { return Answer("config show", asked); }
+  Result<Document> ConfigShow(const Invocation& asked) override {
+    return Answer("config show", asked);
+  }
   Result<Document> Doctor(const Invocation& asked) override { return Answer("doctor", asked); }
   Result<Document> Schema(const std::string& kind) override { return Answer("schema " + kind, {}); }
   Document Version() override { return {{}, {"millrace 0"}, "{}"}; }
@@ -101,7 +112,8 @@ class CommandLine : public ::testing::Test {
 };
 
 TEST_F(CommandLine, RunTakesProjectPipelineAndSettings) {
-  EXPECT_EQ(Run({"run", "examples/churn", "--pipeline", "train", "--threads", "2", "--fail-on-gate"}), 0);
+  EXPECT_EQ(
+      Run({"run", "examples/churn", "--pipeline", "train", "--threads", "2", "--fail-on-gate"}), 0);
   EXPECT_EQ(actions.called, "run");
   EXPECT_EQ(actions.invocation.project, "examples/churn");
   EXPECT_EQ(actions.run.pipeline, "train");
@@ -143,7 +155,8 @@ TEST_F(CommandLine, UnknownCommandsAndFlagsAreExitTwo) {
 
 TEST_F(CommandLine, CompletionKnowsNestedCommands) {
   EXPECT_EQ(Run({"completion", "fish"}), 0);
-  EXPECT_NE(Out().find("complete -c millrace -n '__fish_seen_subcommand_from runs' -a compare"), std::string::npos);
+  EXPECT_NE(Out().find("complete -c millrace -n '__fish_seen_subcommand_from runs' -a compare"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ std::string BashScript(const std::vector<CommandWords>& commands) {
       "    [[ -v words[\"/$longer\"] ]] && path=\"$longer\"\n"
       "  done\n"
       "  COMPREPLY=($(compgen -W \"${words[\"/$path\"]}\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-      "  [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+      "  [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- "
+      "\"${COMP_WORDS[COMP_CWORD]}\"))\n"
       "}\n"
       "complete -o filenames -F _millrace millrace\n";
   return script;
@@ -43,7 +44,8 @@ std::string FishScript(const std::vector<CommandWords>& commands) {
     }
     for (const std::string& word : command.words) {
       const bool is_flag = word.rfind("--", 0) == 0;
-      script += "complete -c millrace -n '" + condition + "' " + (is_flag ? "-l " + word.substr(2) : "-a " + word) + "\n";
+      script += "complete -c millrace -n '" + condition + "' " +
+                (is_flag ? "-l " + word.substr(2) : "-a " + word) + "\n";
     }
   }
   return script;
@@ -51,12 +53,14 @@ std::string FishScript(const std::vector<CommandWords>& commands) {
 
 }  // namespace
 
-Result<std::string> CompletionScript(const std::string& shell, const std::vector<CommandWords>& commands) {
+Result<std::string> CompletionScript(const std::string& shell,
+                                     const std::vector<CommandWords>& commands) {
   if (shell == "bash") {
     return BashScript(commands);
   }
   if (shell == "zsh") {
-    return "#compdef millrace\nautoload -U +X bashcompinit && bashcompinit\n" + BashScript(commands);
+    return "#compdef millrace\nautoload -U +X bashcompinit && bashcompinit\n" +
+           BashScript(commands);
   }
   if (shell == "fish") {
     return FishScript(commands);

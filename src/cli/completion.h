@@ -16,6 +16,7 @@ struct CommandWords {
 };
 
 /// The script for "bash", "zsh" or "fish"; kInvalidArgument names other shells.
-Result<std::string> CompletionScript(const std::string& shell, const std::vector<CommandWords>& commands);
+Result<std::string> CompletionScript(const std::string& shell,
+                                     const std::vector<CommandWords>& commands);
 
 }  // namespace millrace::cli

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes documents, tables and errors to standard output and standard error; colours only on terminals.
+// Writes documents, tables and errors to standard output and standard error; colours only on
+// terminals.
 #include "cli/console.h"
 
 #include <algorithm>
@@ -13,15 +14,17 @@ namespace {
 
 /// Columns that a UTF-8 text takes: continuation bytes take none.
 std::size_t Width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
 }
 
 bool LooksLikeNumber(std::string_view cell) {
   if (cell.empty() || cell == "-") {
     return true;
   }
-  const bool has_digit = std::any_of(cell.begin(), cell.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  const bool has_digit =
+      std::any_of(cell.begin(), cell.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
   return has_digit && cell.find_first_not_of("0123456789.,+-%eE sx") == std::string_view::npos;
 }
 
@@ -50,7 +53,8 @@ std::string Paint(std::string_view text, Style style, bool colours) {
   return std::string(Code(style)) + std::string(text) + "\x1b[0m";
 }
 
-void AppendCell(std::string& line, std::string_view cell, std::size_t width, bool right, bool last) {
+void AppendCell(std::string& line, std::string_view cell, std::size_t width, bool right,
+                bool last) {
   const std::string pad(width - Width(cell), ' ');
   line += right ? pad + std::string(cell) : std::string(cell) + (last ? "" : pad);
   if (!last) {
@@ -95,7 +99,11 @@ std::string FormatTable(const TextTable& table) {
 }
 
 Console::Console(std::FILE* out, std::FILE* err)
-    : out_(out), err_(err), colours_(base::WantsColor(fileno(out))), error_colours_(base::WantsColor(fileno(err))) {}
+    : out_(out),
+      err_(err),
+      colours_(base::WantsColor(fileno(out))),
+      error_colours_(base::WantsColor(fileno(err))) {
+}
 
 void Console::Line(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), out_);
@@ -130,7 +138,9 @@ void Console::Print(const Document& document, bool as_json) {
   }
 }
 
-std::string Console::Styled(std::string_view text, Style style) const { return Paint(text, style, colours_); }
+std::string Console::Styled(std::string_view text, Style style) const {
+  return Paint(text, style, colours_);
+}
 
 void Console::PrintError(const base::Error& error) {
   std::string text = Paint("error: ", Style::kRed, error_colours_) + error.ToString() + "\n";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes documents, tables and errors to standard output and standard error; colours only on terminals.
+// Writes documents, tables and errors to standard output and standard error; colours only on
+// terminals.
 #pragma once
 
 #include <cstdio>
@@ -16,7 +17,8 @@ enum class Style { kPlain, kBold, kDim, kGreen, kYellow, kRed };
 /// Where a command prints. Not thread-safe.
 class Console {
  public:
-  /// Colours are used where `out` is a terminal, NO_COLOR is unset or empty, and TERM is not "dumb".
+  /// Colours are used where `out` is a terminal, NO_COLOR is unset or empty, and TERM is not
+  /// "dumb".
   Console(std::FILE* out, std::FILE* err);
 
   void Line(std::string_view text);
@@ -34,7 +36,8 @@ class Console {
   bool error_colours_;
 };
 
-/// The table as lines of text: a title, a header, a rule, rows; columns two blanks apart. Cells count as one column per code point.
+/// The table as lines of text: a title, a header, a rule, rows; columns two blanks apart. Cells
+/// count as one column per code point.
 std::string FormatTable(const TextTable& table);
 
 }  // namespace millrace::cli

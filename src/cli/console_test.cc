@@ -51,10 +51,11 @@ TEST(RunReportJson, HasTheDocumentedKeys) {
   report.model_name = "churn";
   report.model_version = 1;
   report.aliases = {"champion"};
-  EXPECT_EQ(RunReportJson(report),
-            R"({"model":{"aliases":["champion"],"name":"churn","version":1},"pipeline":"train","run_id":"r","seconds":0.0,)"
-            R"("stages":[{"metrics":{"rows_read":12.0},"name":"ingest","outputs":["a.parquet"],"rows":10,"seconds":0.5,)"
-            R"("status":"ran"}],"status":"ran"})");
+  EXPECT_EQ(
+      RunReportJson(report),
+      R"({"model":{"aliases":["champion"],"name":"churn","version":1},"pipeline":"train","run_id":"r","seconds":0.0,)"
+      R"("stages":[{"metrics":{"rows_read":12.0},"name":"ingest","outputs":["a.parquet"],"rows":10,"seconds":0.5,)"
+      R"("status":"ran"}],"status":"ran"})");
 }
 
 }  // namespace

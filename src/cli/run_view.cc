@@ -46,23 +46,27 @@ void RunView::OnStageEnd(const StageReport& stage) {
   for (const std::string& note : stage.notes) {
     console_.Line("  " + note);
   }
-  console_.Line("  " + console_.Styled(stage.status, StyleOf(stage.status)) + " in " + base::FormatFixed(stage.seconds, 2) + " s");
+  console_.Line("  " + console_.Styled(stage.status, StyleOf(stage.status)) + " in " +
+                base::FormatFixed(stage.seconds, 2) + " s");
 }
 
 void PrintRunReport(const RunReport& report, Console& console) {
   TextTable table{"Stages", {"stage", "status", "rows", "seconds", "rows/s", "results"}, {}};
   for (const StageReport& stage : report.stages) {
     const double rate = stage.seconds > 0 ? static_cast<double>(stage.rows) / stage.seconds : 0;
-    table.rows.push_back({stage.name, stage.status, base::FormatCount(stage.rows), base::FormatFixed(stage.seconds, 2),
-                          stage.status == "ran" ? base::FormatCount(static_cast<std::int64_t>(rate)) : "-",
-                          stage.outputs.empty() ? "" : ShownPath(stage.outputs.front())});
+    table.rows.push_back(
+        {stage.name, stage.status, base::FormatCount(stage.rows),
+         base::FormatFixed(stage.seconds, 2),
+         stage.status == "ran" ? base::FormatCount(static_cast<std::int64_t>(rate)) : "-",
+         stage.outputs.empty() ? "" : ShownPath(stage.outputs.front())});
     for (std::size_t i = 1; i < stage.outputs.size(); ++i) {
       table.rows.push_back({"", "", "", "", "", ShownPath(stage.outputs[i])});
     }
   }
   console.Line("");
   console.Table(table);
-  std::string summary = "Pipeline " + report.pipeline + ": " + report.status + " in " + base::FormatFixed(report.seconds, 2) + " s";
+  std::string summary = "Pipeline " + report.pipeline + ": " + report.status + " in " +
+                        base::FormatFixed(report.seconds, 2) + " s";
   if (!report.model_name.empty()) {
     summary += "; model " + report.model_name + " version " + std::to_string(report.model_version);
     for (const std::string& alias : report.aliases) {
@@ -95,7 +99,10 @@ std::string RunReportJson(const RunReport& report) {
                          {"seconds", report.seconds},
                          {"stages", std::move(stages)},
                          {"run_id", report.run_id},
-                         {"model", {{"name", report.model_name}, {"version", report.model_version}, {"aliases", report.aliases}}}});
+                         {"model",
+                          {{"name", report.model_name},
+                           {"version", report.model_version},
+                           {"aliases", report.aliases}}}});
 }
 
 }  // namespace millrace::cli

@@ -21,7 +21,8 @@ class RunView final : public RunListener {
   bool silent_;
 };
 
-/// The closing table: stages with rows, seconds, rows per second and results; then the next commands.
+/// The closing table: stages with rows, seconds, rows per second and results; then the next
+/// commands.
 void PrintRunReport(const RunReport& report, Console& console);
 
 /// The object that `run --json` prints; docs/schemas/run_report.schema.json describes it.

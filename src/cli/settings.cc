@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The settings of a command: declared once, taken from flag, environment, project file or default, in this order.
+// The settings of a command: declared once, taken from flag, environment, project file or default,
+// in this order.
 #include "cli/settings.h"
 
 #include <algorithm>
@@ -22,9 +23,11 @@ Result<void> CheckValue(const SettingInfo& info, const ResolvedSetting& setting)
     std::int64_t number = 0;
     const char* end = setting.value.data() + setting.value.size();
     const auto [stop, status] = std::from_chars(setting.value.data(), end, number);
-    if (status != std::errc() || stop != end || number < info.range->first || number > info.range->second) {
-      return base::InvalidArgument(name + " is \"" + setting.value + "\"; wanted: a whole number from " +
-                                   std::to_string(info.range->first) + " to " + std::to_string(info.range->second));
+    if (status != std::errc() || stop != end || number < info.range->first ||
+        number > info.range->second) {
+      return base::InvalidArgument(
+          name + " is \"" + setting.value + "\"; wanted: a whole number from " +
+          std::to_string(info.range->first) + " to " + std::to_string(info.range->second));
     }
   }
   return {};
@@ -44,9 +47,22 @@ base::LogLevel ParseLevel(const std::string& text) {
 
 const std::vector<SettingInfo>& SettingDeclarations() {
   static const std::vector<SettingInfo> settings = {
-      {"workspace", "", "Folder for everything that is kept; default .millrace in the project, or here without a project.", {}, {}},
-      {"threads", "0", "Threads for features and training; 0 takes the number of cores.", {{0, 1024}}, {}},
-      {"log_level", "warn", "Least level of log lines on standard error.", {}, {"debug", "info", "warn", "error"}},
+      {"workspace",
+       "",
+       "Folder for everything that is kept; default .millrace in the project, or here without a "
+       "project.",
+       {},
+       {}},
+      {"threads",
+       "0",
+       "Threads for features and training; 0 takes the number of cores.",
+       {{0, 1024}},
+       {}},
+      {"log_level",
+       "warn",
+       "Least level of log lines on standard error.",
+       {},
+       {"debug", "info", "warn", "error"}},
       {"host", "127.0.0.1", "Address that `serve` listens on.", {}, {}},
       {"port", "5000", "Port that `serve` listens on; 0 picks a free one.", {{0, 65535}}, {}},
       {"seed", "42", "Start of every random choice.", {{0, INT64_MAX}}, {}},
@@ -67,15 +83,17 @@ std::string VariableOf(const SettingInfo& info) {
   return variable;
 }
 
-Result<Settings> ResolveSettings(const Values& flags,
-                                 const std::function<std::optional<std::string>(const std::string&)>& environment,
-                                 const Values& file) {
+Result<Settings> ResolveSettings(
+    const Values& flags,
+    const std::function<std::optional<std::string>(const std::string&)>& environment,
+    const Values& file) {
   Settings settings;
   for (const SettingInfo& info : SettingDeclarations()) {
     ResolvedSetting resolved{info.default_value, "default"};
     if (const auto flag = flags.find(info.name); flag != flags.end()) {
       resolved = {flag->second, "flag " + FlagOf(info)};
-    } else if (const auto variable = environment(VariableOf(info)); variable && !variable->empty()) {
+    } else if (const auto variable = environment(VariableOf(info));
+               variable && !variable->empty()) {
       resolved = {*variable, "environment " + VariableOf(info)};
     } else if (const auto entry = file.find(info.name); entry != file.end()) {
       resolved = {entry->second, "millrace.yaml"};

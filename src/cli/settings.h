@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The settings of a command: declared once, taken from flag, environment, project file or default, in this order.
+// The settings of a command: declared once, taken from flag, environment, project file or default,
+// in this order.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@
 
 namespace millrace::cli {
 
-/// One declared setting. Its flag is `--name` with dashes, its variable `MILLRACE_NAME`, its key in millrace.yaml `name`.
+/// One declared setting. Its flag is `--name` with dashes, its variable `MILLRACE_NAME`, its key in
+/// millrace.yaml `name`.
 struct SettingInfo {
   std::string name;
   std::string default_value;
@@ -33,7 +35,8 @@ std::string FlagOf(const SettingInfo& info);
 /// "MILLRACE_LOG_LEVEL" of "log_level".
 std::string VariableOf(const SettingInfo& info);
 
-/// A resolved value and where it came from: "flag --port", "environment MILLRACE_PORT", "millrace.yaml", "default".
+/// A resolved value and where it came from: "flag --port", "environment MILLRACE_PORT",
+/// "millrace.yaml", "default".
 struct ResolvedSetting {
   std::string value;
   std::string origin;
@@ -41,8 +44,9 @@ struct ResolvedSetting {
 
 /// Every setting's value, parsed.
 struct Settings {
-  std::string workspace;  ///< empty: `.millrace` in the project, or in the current folder without one
-  int threads = 0;        ///< 0: as many as the machine has cores
+  std::string
+      workspace;    ///< empty: `.millrace` in the project, or in the current folder without one
+  int threads = 0;  ///< 0: as many as the machine has cores
   base::LogLevel log_level = base::LogLevel::kWarn;
   std::string host;
   int port = 0;
@@ -58,8 +62,9 @@ using Values = std::map<std::string, std::string>;
 /// @param environment  reads a variable; nullopt where it is not set
 /// @param file         values of millrace.yaml, by setting name
 /// @return kInvalidArgument naming the setting, its origin, the value seen and the values wanted.
-Result<Settings> ResolveSettings(const Values& flags,
-                                 const std::function<std::optional<std::string>(const std::string&)>& environment,
-                                 const Values& file);
+Result<Settings> ResolveSettings(
+    const Values& flags,
+    const std::function<std::optional<std::string>(const std::string&)>& environment,
+    const Values& file);
 
 }  // namespace millrace::cli

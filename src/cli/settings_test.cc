@@ -7,7 +7,9 @@
 namespace millrace::cli {
 namespace {
 
-std::optional<std::string> NoVariable(const std::string&) { return std::nullopt; }
+std::optional<std::string> NoVariable(const std::string&) {
+  return std::nullopt;
+}
 
 TEST(ResolveSettings, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
   const auto environment = [](const std::string& name) -> std::optional<std::string> {
@@ -16,7 +18,8 @@ TEST(ResolveSettings, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
     }
     return std::nullopt;
   };
-  const auto settings = ResolveSettings({{"port", "2"}}, environment, {{"port", "3"}, {"host", "file"}, {"threads", "4"}});
+  const auto settings = ResolveSettings({{"port", "2"}}, environment,
+                                        {{"port", "3"}, {"host", "file"}, {"threads", "4"}});
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ(settings->port, 2);
   EXPECT_EQ(settings->resolved.at("port").origin, "flag --port");
@@ -31,14 +34,16 @@ TEST(ResolveSettings, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
 TEST(ResolveSettings, NamesOriginAndRangeOfABadNumber) {
   const auto settings = ResolveSettings({{"port", "70000"}}, NoVariable, {});
   ASSERT_FALSE(settings.ok());
-  EXPECT_EQ(settings.error().message(), "setting port (flag --port) is \"70000\"; wanted: a whole number from 0 to 65535");
+  EXPECT_EQ(settings.error().message(),
+            "setting port (flag --port) is \"70000\"; wanted: a whole number from 0 to 65535");
 }
 
 TEST(ResolveSettings, NamesTheChoicesOfABadWord) {
   const auto settings = ResolveSettings({}, NoVariable, {{"log_level", "loud"}});
   ASSERT_FALSE(settings.ok());
-  EXPECT_EQ(settings.error().message(),
-            "setting log_level (millrace.yaml) is \"loud\"; wanted: one of debug, info, warn, error");
+  EXPECT_EQ(
+      settings.error().message(),
+      "setting log_level (millrace.yaml) is \"loud\"; wanted: one of debug, info, warn, error");
 }
 
 TEST(SettingNames, AreTheSameWordInThreeSpellings) {

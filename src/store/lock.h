@@ -2,11 +2,10 @@
 // Locks between processes that end with their holder, and say who holds them and where it answers.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 
 #include "base/result.h"
 #include "store/workspace.h"
@@ -20,10 +19,12 @@ struct LockHolder {
   std::string address;
 };
 
-/// An exclusive flock(2) on a file whose text names the holder; released by the destructor or the death of the process. Movable.
+/// An exclusive flock(2) on a file whose text names the holder; released by the destructor or the
+/// death of the process. Movable.
 class FileLock {
  public:
-  /// kFailedPrecondition names the holder's pid and address; other codes if the file cannot be made.
+  /// kFailedPrecondition names the holder's pid and address; other codes if the file cannot be
+  /// made.
   static Result<FileLock> TryAcquire(const std::filesystem::path& path, const std::string& address);
   /// nullopt if nobody holds the lock or the file does not exist.
   static Result<std::optional<LockHolder>> ReadHolder(const std::filesystem::path& path);
