@@ -61,6 +61,8 @@ class Environment {
   /// of the holder, over HTTP.
   Result<store::KeyValue*> OnlineKeyValue();
   Result<features::OnlineStore> Online();
+  /// True where the online store is that of a running server.
+  bool is_online_remote() const { return online_ != nullptr && !lock_; }
   /// The same for looking only: needs no lock, so any number of processes may look at once. Without
   /// a server what it shows is that of the moment it is opened.
   Result<features::OnlineStore> OnlineForReading();
@@ -89,5 +91,10 @@ class Environment {
 /// Settings from flags, environment and the project's millrace.yaml.
 Result<cli::Settings> LoadSettings(const cli::Invocation& invocation,
                                    std::optional<std::filesystem::path>& project_root);
+
+/// The workspace that the settings mean. A relative folder of the flag or the environment is meant
+/// from here, that of millrace.yaml from the project; without one it is .millrace in the project.
+std::filesystem::path WorkspacePath(const cli::Settings& settings,
+                                    const std::optional<std::filesystem::path>& project_root);
 
 }  // namespace millrace::app

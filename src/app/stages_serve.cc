@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -61,15 +62,32 @@ Result<std::set<ContentHash>> NeededViews(Environment& environment) {
   return needed;
 }
 
-Result<void> DropUnneededViews(Environment& environment, features::OnlineStore& online,
+/// A running server may still answer with the champion before this one, until it has looked again.
+Result<void> WaitForServers(const Context& context) {
+  const auto end = std::chrono::steady_clock::now() + 2 * serving::Refresher::Options().interval;
+  while (std::chrono::steady_clock::now() < end) {
+    MILL_RETURN_IF_ERROR(context.Check());
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return {};
+}
+
+Result<void> DropUnneededViews(const Context& context, Environment& environment,
+                               features::OnlineStore& online,
                                const std::vector<ViewValues>& published, StageOutput& output) {
   MILL_ASSIGN_OR_RETURN(std::set<ContentHash> needed, NeededViews(environment));
   for (const ViewValues& view : published) {
     needed.insert(view.plan->hash);
   }
   MILL_ASSIGN_OR_RETURN(const std::vector<features::PublishedView> views, online.Views());
+  const auto is_needed = [&](const features::PublishedView& view) {
+    return needed.contains(view.hash);
+  };
+  if (environment.is_online_remote() && !std::all_of(views.begin(), views.end(), is_needed)) {
+    MILL_RETURN_IF_ERROR(WaitForServers(context));
+  }
   for (const features::PublishedView& view : views) {
-    if (!needed.contains(view.hash)) {
+    if (!is_needed(view)) {
       MILL_RETURN_IF_ERROR(online.DropView(view.hash));
       output.notes.push_back("dropped the stored values of view " + view.name + " of hash " +
                              view.hash.Hex() + ": no alias needs them");
@@ -164,7 +182,12 @@ Result<std::vector<double>> AskServer(const Context& context, const std::string&
     }
     MILL_ASSIGN_OR_RETURN(const Json answer,
                           base::ParseJson(response.body, "answer of the endpoint"));
-    const double score = answer.at("predictions").at(0).get<double>();
+    const Json prediction = answer.value("/predictions/0"_json_pointer, Json());
+    if (!prediction.is_number()) {
+      return base::Internal("endpoint \"" + endpoint.name + "\" answered " + response.body +
+                            "; wanted one number in \"predictions\"");
+    }
+    const double score = prediction.get<double>();
     if (score != scores[row]) {
       return base::DataLoss("endpoint \"" + endpoint.name + "\" answered " +
                             base::FormatDouble(score) + " for key " + features::KeyText(key) +
@@ -203,7 +226,7 @@ Result<StageOutput> Deploy(const Context& context, Environment& environment,
                           base::FormatDate(*endpoint.as_of), view.plan->hash.Hex().substr(0, 12)});
   }
   MILL_RETURN_IF_ERROR(SaveDeployment(environment.metadata(), endpoint));
-  MILL_RETURN_IF_ERROR(DropUnneededViews(environment, online, views, output));
+  MILL_RETURN_IF_ERROR(DropUnneededViews(context, environment, online, views, output));
   output.tables.push_back(std::move(table));
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
   output.notes.push_back("endpoint " + endpoint.name + " serves model " + champion.version.name +
@@ -215,6 +238,24 @@ Result<StageOutput> Deploy(const Context& context, Environment& environment,
                                                   {"as_of", base::FormatTimestamp(*endpoint.as_of)},
                                                   {"views", deployed}})));
   return output;
+}
+
+void AddKeys(const std::vector<features::EntityKey>& keys, const std::string& name,
+             data::TableBuilder& builder) {
+  std::vector<std::int64_t> numbers;
+  std::vector<std::string> texts;
+  for (const features::EntityKey& key : keys) {
+    if (const auto* number = std::get_if<std::int64_t>(&key)) {
+      numbers.push_back(*number);
+    } else {
+      texts.push_back(std::get<std::string>(key));
+    }
+  }
+  if (texts.empty()) {
+    builder.AddInt64s(name, std::move(numbers));
+  } else {
+    builder.AddStrings(name, texts);
+  }
 }
 
 Result<Champion> LoadChampion(Environment& environment, const serving::EndpointSpec& endpoint) {
@@ -274,19 +315,7 @@ Result<data::Table> StoredFeatures(Environment& environment, const serving::Endp
         .Hint("publish them with: millrace run --no-cache");
   }
   data::TableBuilder builder;
-  if (std::holds_alternative<std::int64_t>(keys.front())) {
-    std::vector<std::int64_t> values;
-    for (const features::EntityKey& key : keys) {
-      values.push_back(std::get<std::int64_t>(key));
-    }
-    builder.AddInt64s(endpoint.key, std::move(values));
-  } else {
-    std::vector<std::string> values;
-    for (const features::EntityKey& key : keys) {
-      values.push_back(std::get<std::string>(key));
-    }
-    builder.AddStrings(endpoint.key, values);
-  }
+  AddKeys(keys, endpoint.key, builder);
   builder.AddTimestamps("as_of", std::vector<std::int64_t>(keys.size(), endpoint.as_of->micros));
   for (std::size_t c = 0; c < columns.size(); ++c) {
     builder.AddDoubles(signature.inputs[c].name, std::move(columns[c]));

@@ -115,6 +115,14 @@ void Refresher::RefreshEndpoint(Endpoint& endpoint) {
     fail(next.error());
     return;
   }
+  if (current && current->all_views_bound() && !(*next)->all_views_bound()) {
+    // A new version is registered before the values of its views are published: until then the
+    // former one goes on answering.
+    fail(base::FailedPrecondition("version " + std::to_string(version->version) + " of model \"" +
+                                  version->name + "\" waits for the values of its views")
+             .Hint("publish them with: millrace run"));
+    return;
+  }
   const bool is_news = !is_same || (*next)->all_views_bound();
   endpoint.Swap(*std::move(next));
   if (is_news && context_.logger != nullptr) {

@@ -2,6 +2,7 @@
 """`millrace serve` over a finished run, and beside a run that writes to the same workspace."""
 
 import json
+import threading
 import time
 
 import churn_project
@@ -86,13 +87,38 @@ def test_metrics_are_prometheus_text(server):
     assert "# TYPE" in text and "millrace_" in text
 
 
+class Asking:
+    """Asks the server for one key without a pause, in a thread of its own, and keeps every status."""
+
+    def __init__(self, running):
+        self.running = running
+        self.statuses = []
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+
+    def ask(self):
+        while not self.is_over.is_set():
+            self.statuses.append(self.running.post("/invocations", JSON_BY_KEY)[0])
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.is_over.set()
+        self.thread.join()
+
+
 def test_a_run_beside_the_server_hands_over_its_values_and_the_new_champion_shows(small, edit):
     millrace.run_json("run", small)
     edit(small / "training/churn.yaml", "better_than_champion: true", "better_than_champion: false")
     with millrace.Server(small) as running:
         before = json.loads(running.get("/v2/models/churn")[1])["versions"]
         edit(small / "features/customer.yaml", "count(*) where amount >= 100", "count(*) where amount >= 150")
-        report = millrace.run_json("run", small)
+        with Asking(running) as asking:
+            report = millrace.run_json("run", small)
+            time.sleep(REFRESH_S)
+        assert len(asking.statuses) > 100 and set(asking.statuses) == {200}
         assert report["model"]["version"] == 2 and report["model"]["aliases"] == ["champion"]
         deadline = time.monotonic() + REFRESH_S
         while time.monotonic() < deadline:
