@@ -151,20 +151,25 @@ Result<StageOutput> ComputeView(const Context& context, const features::ViewPlan
                         features::History::Make(context, plan, events));
   std::vector<data::Table> parts;
   for (const std::int64_t time : as_of) {
-    MILL_RETURN_IF_ERROR(context.Check());
     const features::KeyColumn keys = history.KeysAlive(Timestamp{time});
-    const std::vector<std::int64_t> times(keys.size(), time);
-    MILL_ASSIGN_OR_RETURN(const data::Table values, history.Evaluate(context, keys, times));
     data::TableBuilder builder;
     keys.AddTo(builder, plan.key);
-    builder.AddTimestamps("as_of", times);
-    for (const std::string& name : values.names()) {
-      builder.AddColumn(values, name);
-    }
+    builder.AddTimestamps("as_of", std::vector<std::int64_t>(keys.size(), time));
     MILL_ASSIGN_OR_RETURN(data::Table part, builder.Finish());
     parts.push_back(std::move(part));
   }
-  MILL_ASSIGN_OR_RETURN(const data::Table all, data::Table::Concatenate(parts));
+  // All as-of times at once, so that each key's events are swept once.
+  MILL_ASSIGN_OR_RETURN(const data::Table requests, data::Table::Concatenate(parts));
+  MILL_ASSIGN_OR_RETURN(const features::KeyColumn keys,
+                        features::KeyColumn::FromTable(requests, plan.key));
+  MILL_ASSIGN_OR_RETURN(const data::Int64Column times, requests.Timestamps("as_of"));
+  MILL_ASSIGN_OR_RETURN(const data::Table values, history.Evaluate(context, keys, times.values));
+  data::TableBuilder builder;
+  builder.AddColumn(requests, plan.key).AddColumn(requests, "as_of");
+  for (const std::string& name : values.names()) {
+    builder.AddColumn(values, name);
+  }
+  MILL_ASSIGN_OR_RETURN(const data::Table all, builder.Finish());
   MILL_RETURN_IF_ERROR(data::WriteParquet(context, all, out / (plan.name + ".parquet")));
   StageOutput output;
   output.rows = all.rows();
