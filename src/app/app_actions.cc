@@ -11,6 +11,7 @@
 #include "app/environment.h"
 #include "app/predict.h"
 #include "app/project.h"
+#include "app/project_checks.h"
 #include "app/serve.h"
 #include "app/starter.h"
 #include "app/train_pipeline.h"
@@ -63,6 +64,7 @@ Result<cli::Document> AppActions::Validate(const cli::Invocation& invocation) {
   MILL_ASSIGN_OR_RETURN(const Project project, LoadProject(project_root, learners));
   MILL_ASSIGN_OR_RETURN(const auto engine, OpenProjectEngine(Context{}, project, 1));
   MILL_ASSIGN_OR_RETURN(const auto plans, CompileProjectFeatures(project, *engine));
+  MILL_RETURN_IF_ERROR(CheckAgainstData(project, *engine, plans));
   cli::Document document;
   nlohmann::json views = nlohmann::json::object();
   for (const features::ViewPlan& plan : plans) {
@@ -125,7 +127,7 @@ Result<cli::Document> AppActions::ModelsShow(const cli::Invocation& invocation,
 Result<cli::Document> AppActions::ConfigShow(const cli::Invocation& invocation) {
   std::optional<std::filesystem::path> root;
   MILL_ASSIGN_OR_RETURN(const cli::Settings settings, LoadSettings(invocation, root));
-  return app::ConfigShow(settings);
+  return app::ConfigShow(settings, WorkspacePath(settings, root));
 }
 
 Result<cli::Document> AppActions::Doctor(const cli::Invocation& invocation) {

@@ -3,6 +3,7 @@
 #include "app/documents.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <functional>
 
@@ -27,6 +28,11 @@ std::string ValueText(double value) {
   }
   return std::floor(value) == value && std::abs(value) < 1e15 ? base::FormatFixed(value, 0)
                                                               : base::FormatFixed(value, 4);
+}
+
+Json KeyJson(const features::EntityKey& key) {
+  return std::holds_alternative<std::int64_t>(key) ? Json(std::get<std::int64_t>(key))
+                                                   : Json(std::get<std::string>(key));
 }
 
 Json ValueJson(double value) {
@@ -81,13 +87,13 @@ Result<features::EntityKey> ParseKey(const std::string& text, data::ColumnType t
   if (type == data::ColumnType::kString) {
     return features::EntityKey(text);
   }
-  char* end = nullptr;
-  const long long number = std::strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end != '\0') {
+  std::int64_t number = 0;
+  const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (status != std::errc() || stop != text.data() + text.size()) {
     return base::InvalidArgument("key \"" + text +
                                  "\" is no whole number; the view's keys are integers");
   }
-  return features::EntityKey(static_cast<std::int64_t>(number));
+  return features::EntityKey(number);
 }
 
 using KeyedRows = std::vector<std::pair<features::EntityKey, features::OnlineRow>>;
@@ -130,12 +136,12 @@ Result<cli::Document> FeaturesShow(Environment& environment, const std::string& 
       "View " + view.name + " as of " + base::FormatTimestamp(view.as_of), {"feature"}, {}};
   Json json_rows = Json::array();
   for (const auto& [key, row] : rows) {
-    table.columns.push_back(features::KeyText(key));
+    table.columns.push_back(KeyCell(key));
     Json values = Json::object();
     for (std::size_t c = 0; c < view.columns.size(); ++c) {
       values[view.columns[c].name] = ValueJson(row.values[c]);
     }
-    json_rows.push_back({{"key", features::KeyText(key)},
+    json_rows.push_back({{"key", KeyJson(key)},
                          {"as_of", base::FormatTimestamp(row.as_of)},
                          {"values", std::move(values)}});
   }
@@ -156,14 +162,20 @@ Result<cli::Document> FeaturesShow(Environment& environment, const std::string& 
   return document;
 }
 
-cli::Document ConfigShow(const cli::Settings& settings) {
+std::string KeyCell(const features::EntityKey& key) {
+  return std::holds_alternative<std::string>(key) ? std::get<std::string>(key)
+                                                  : features::KeyText(key);
+}
+
+cli::Document ConfigShow(const cli::Settings& settings, const std::filesystem::path& workspace) {
   cli::Document document;
   cli::TextTable table{"", {"setting", "value", "origin", "meaning"}, {}};
   Json json = Json::object();
   for (const cli::SettingInfo& info : cli::SettingDeclarations()) {
     const cli::ResolvedSetting& resolved = settings.resolved.at(info.name);
-    table.rows.push_back({info.name, resolved.value, resolved.origin, info.description});
-    json[info.name] = {{"value", resolved.value}, {"origin", resolved.origin}};
+    const std::string value = info.name == "workspace" ? workspace.string() : resolved.value;
+    table.rows.push_back({info.name, value, resolved.origin, info.description});
+    json[info.name] = {{"value", value}, {"origin", resolved.origin}};
   }
   document.tables.push_back(std::move(table));
   document.json = base::DumpJson(json);

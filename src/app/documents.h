@@ -3,6 +3,7 @@
 // machine, schemas.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,12 @@ Result<cli::Document> ModelsShow(Environment& environment, const std::string& na
 Result<cli::Document> FeaturesShow(Environment& environment, const std::string& view,
                                    const std::vector<std::string>& keys);
 
-cli::Document ConfigShow(const cli::Settings& settings);
+/// @param workspace  the folder that is meant where no setting names one.
+cli::Document ConfigShow(const cli::Settings& settings, const std::filesystem::path& workspace);
+
+/// A key in a table: its text alone, without the quotes that set a text apart from a number in a
+/// sentence.
+std::string KeyCell(const features::EntityKey& key);
 
 /// The kinds of project files with the JSON Schema of one: "millrace", "sources", "features",
 /// "quality", "training", "endpoint", "monitor", "pipeline", and "run_report" for the object of

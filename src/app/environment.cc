@@ -38,8 +38,8 @@ cli::Values FileValues(const ProjectFile& file) {
   return values;
 }
 
-/// A relative folder of the flag or the environment is meant from here, that of millrace.yaml from
-/// the project.
+}  // namespace
+
 std::filesystem::path WorkspacePath(const cli::Settings& settings,
                                     const std::optional<std::filesystem::path>& project_root) {
   const std::filesystem::path base = project_root.value_or(std::filesystem::current_path());
@@ -49,8 +49,6 @@ std::filesystem::path WorkspacePath(const cli::Settings& settings,
   const bool from_file = settings.resolved.at("workspace").origin == "millrace.yaml";
   return from_file ? base / settings.workspace : std::filesystem::absolute(settings.workspace);
 }
-
-}  // namespace
 
 Result<cli::Settings> LoadSettings(const cli::Invocation& invocation,
                                    std::optional<std::filesystem::path>& project_root) {

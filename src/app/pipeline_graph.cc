@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/deployments.h"
+#include "app/project_checks.h"
 #include "app/registration.h"
 #include "app/stages.h"
 #include "app/stages_serve.h"
@@ -261,11 +262,6 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
     for (const auto& [name, baseline] : training_.baselines) {
       std::vector<std::string> few;
       for (const auto& feature : baseline.features) {
-        if (std::find(features.begin(), features.end(), feature.value) == features.end()) {
-          return base::InvalidArgument("baseline \"" + name.value + "\" names the feature \"" +
-                                       feature.value + "\", which no view of the training has")
-              .At(feature.where);
-        }
         few.push_back(feature.value);
       }
       MILL_RETURN_IF_ERROR(AddLearner(std::string(kBaselinePrefix) + name.value,
@@ -550,6 +546,7 @@ Result<PipelineParts> ResolveParts(Environment& environment, const Project& proj
   MILL_ASSIGN_OR_RETURN(const auto engine, OpenProjectEngine(environment.MakeContext(), project,
                                                              environment.threads()));
   MILL_ASSIGN_OR_RETURN(parts.plans, CompileProjectFeatures(project, *engine));
+  MILL_RETURN_IF_ERROR(CheckAgainstData(project, *engine, parts.plans));
   return parts;
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/deployments.h"
+#include "app/documents.h"
 #include "app/stages_serve.h"
 #include "base/json.h"
 #include "base/nearest_name.h"
@@ -105,9 +106,12 @@ Result<cli::Document> Describe(const Context& context, const cli::PredictOptions
   cli::TextTable table{
       "", {snapshot.spec().key.empty() ? "row" : snapshot.spec().key, "score"}, {}};
   for (std::size_t r = 0; r < scores.values.size(); ++r) {
-    const std::string name =
-        block.keys.empty() ? std::to_string(r) : features::KeyText(block.keys[r]);
-    predictions.push_back({{"key", name}, {"score", scores.values[r]}});
+    const std::string name = block.keys.empty() ? std::to_string(r) : KeyCell(block.keys[r]);
+    const bool is_text = !block.keys.empty() && std::holds_alternative<std::string>(block.keys[r]);
+    const Json key = is_text              ? Json(name)
+                     : block.keys.empty() ? Json(r)
+                                          : Json(std::get<std::int64_t>(block.keys[r]));
+    predictions.push_back({{"key", key}, {"score", scores.values[r]}});
     if (r < kShownRows) {
       table.rows.push_back({name, base::FormatFixed(scores.values[r], 6)});
     }
@@ -124,11 +128,7 @@ Result<cli::Document> Describe(const Context& context, const cli::PredictOptions
   if (options.output) {
     data::TableBuilder builder;
     if (!block.keys.empty()) {
-      std::vector<std::string> keys;
-      for (const features::EntityKey& key : block.keys) {
-        keys.push_back(features::KeyText(key));
-      }
-      builder.AddStrings(snapshot.spec().key, keys);
+      AddKeys(block.keys, snapshot.spec().key, builder);
     }
     builder.AddDoubles("score", scores.values);
     MILL_ASSIGN_OR_RETURN(const data::Table written, builder.Finish());

@@ -69,6 +69,7 @@ class Loader {
     ReadFolder("pipelines", project_.pipelines);
     // References are worth following only where the files themselves could be read.
     if (errors_.empty()) {
+      CheckUniqueNames();
       CheckTables();
       CheckSuites();
       CheckTrainings();
@@ -160,6 +161,63 @@ class Loader {
     return names;
   }
 
+  /// Adds an error at each name that an earlier one has already taken.
+  void CheckUnique(std::string_view what, const std::vector<base::Located<std::string>>& names) {
+    std::map<std::string, base::SourceLocation> first;
+    for (const auto& name : names) {
+      const auto [taken, is_new] = first.try_emplace(name.value, name.where);
+      if (!is_new) {
+        errors_.Add(base::InvalidArgument(std::string(what) + " \"" + name.value +
+                                          "\" is declared twice; first in " + taken->second.file +
+                                          ":" + std::to_string(taken->second.line))
+                        .At(name.where)
+                        .Hint("rename one of them"));
+      }
+    }
+  }
+  void CheckUniqueNames() {
+    std::vector<base::Located<std::string>> names;
+    for (const data::SqlTable& table : project_.tables) {
+      names.push_back({table.name, table.where});
+    }
+    for (const auto& [name, source] : project_.sources.sources) {
+      names.push_back(name);
+    }
+    CheckUnique("table or source", names);
+    names.clear();
+    for (const features::FeatureFile& file : project_.features) {
+      for (const auto& [name, view] : file.views) {
+        names.push_back(name);
+      }
+    }
+    CheckUnique("feature view", names);
+    names.clear();
+    for (const quality::Suite& suite : project_.suites) {
+      names.push_back(suite.table);
+    }
+    CheckUnique("suite of table", names);
+    names.clear();
+    for (const TrainingSpec& training : project_.trainings) {
+      names.push_back(training.name);
+    }
+    CheckUnique("training", names);
+    names.clear();
+    for (const PipelineSpec& pipeline : project_.pipelines) {
+      names.push_back(pipeline.name);
+    }
+    CheckUnique("pipeline", names);
+    names.clear();
+    for (std::size_t i = 0; i < project_.endpoints.size(); ++i) {
+      names.push_back(NameAt("endpoints", i, "name", project_.endpoints[i].name));
+    }
+    CheckUnique("endpoint", names);
+    names.clear();
+    for (std::size_t i = 0; i < project_.monitors.size(); ++i) {
+      names.push_back(NameAt("monitors", i, "name", project_.monitors[i].name));
+    }
+    CheckUnique("monitor", names);
+  }
+
   void CheckTables() {
     const std::vector<std::string> known = TableAndSourceNames();
     for (const data::SqlTable& table : project_.tables) {
@@ -181,6 +239,7 @@ class Loader {
       CheckName(training.label.source, "table or source", TableAndSourceNames());
       for (const auto& view : training.views) {
         CheckName(view, "feature view", ViewNames());
+        CheckEntity(view, training.entity.value);
       }
       std::vector<std::string> named;
       for (const auto& [name, params] : training.learners) {
@@ -189,6 +248,20 @@ class Loader {
       }
       for (const auto& [name, baseline] : training.baselines) {
         CheckName(baseline.learner, "learner of this training", named);
+      }
+    }
+  }
+
+  /// A view of another entity has no value for the rows of this training.
+  void CheckEntity(const base::Located<std::string>& view, const std::string& entity) {
+    for (const features::FeatureFile& file : project_.features) {
+      for (const auto& [name, spec] : file.views) {
+        if (name.value == view.value && file.entity.value != entity) {
+          errors_.Add(base::InvalidArgument("feature view \"" + view.value + "\" describes \"" +
+                                            file.entity.value + "\"; wanted: a view of \"" +
+                                            entity + "\"")
+                          .At(view.where));
+        }
       }
     }
   }
@@ -217,6 +290,13 @@ class Loader {
     }
     for (std::size_t i = 0; i < project_.endpoints.size(); ++i) {
       const serving::EndpointSpec& endpoint = project_.endpoints[i];
+      const auto checked = serving::CheckEndpointSpec(endpoint);
+      if (!checked.ok()) {
+        errors_.Add(Error(checked.error()).At(nodes_.at("endpoints")[i].where()));
+      }
+      if (!endpoint.entity.empty()) {
+        CheckName(NameAt("endpoints", i, "entity", endpoint.entity), "entity", EntityNames());
+      }
       CheckName(NameAt("endpoints", i, "model", endpoint.model),
                 "model of endpoint " + endpoint.name, models);
       for (const std::string& view : endpoint.views) {

@@ -63,10 +63,19 @@ class Registration {
     MILL_ASSIGN_OR_RETURN(const std::string choice_text, base::ReadFile(inputs_.choice));
     MILL_ASSIGN_OR_RETURN(const Json choice, base::ParseJson(choice_text, inputs_.choice.string()));
     chosen_ = choice.value("learner", "");
+    if (std::none_of(models_.begin(), models_.end(),
+                     [&](const TrainedModel& model) { return model.name == chosen_; })) {
+      return base::DataLoss("file \"" + inputs_.choice.string() + "\" names the learner \"" +
+                            chosen_ + "\", which was not trained");
+    }
     MILL_ASSIGN_OR_RETURN(const std::string metrics_text,
                           base::ReadFile(inputs_.evaluation / "metrics.json"));
     MILL_ASSIGN_OR_RETURN(const Json metrics, base::ParseJson(metrics_text, "metrics.json"));
     for (const auto& [name, value] : metrics.items()) {
+      if (!value.is_number()) {
+        return base::DataLoss("metrics.json: metric \"" + name + "\" is " + base::DumpJson(value) +
+                              "; wanted a number");
+      }
       metrics_[name] = value.get<double>();
     }
     MILL_ASSIGN_OR_RETURN(training_set_, data::ReadParquet(context_, inputs_.training_set));
@@ -258,13 +267,11 @@ class Registration {
       return std::move(model).error().With(doing);
     }
     data::Table rows = training_set_;
-    const bool same_views =
-        std::all_of(inputs_.views.begin(), inputs_.views.end(), [&](const ViewFile& view) {
-          const auto& hashes = model->metadata().view_hashes;
-          const auto found = hashes.find(view.plan->name);
-          return found != hashes.end() && found->second == view.plan->hash;
-        });
-    if (!same_views) {
+    std::map<std::string, ContentHash> hashes;
+    for (const ViewFile& view : inputs_.views) {
+      hashes[view.plan->name] = view.plan->hash;
+    }
+    if (hashes != model->metadata().view_hashes) {
       auto recomputed = RecomputeFeatures(version, model->metadata().view_hashes);
       if (!recomputed.ok()) {
         return std::move(recomputed).error().With(doing);
@@ -285,7 +292,12 @@ class Registration {
         "features";
     Project old = project_;
     old.features.clear();
-    for (const auto& entry : fs::directory_iterator(files)) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(files, error)) {
+      const std::string extension = entry.path().extension().string();
+      if (extension != ".yaml" && extension != ".yml") {
+        continue;
+      }
       MILL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(entry.path()));
       MILL_ASSIGN_OR_RETURN(const base::YamlNode node,
                             base::YamlNode::Parse(text, entry.path().string()));
@@ -295,6 +307,9 @@ class Registration {
         return errors.ToError();
       }
     }
+    if (error) {
+      return base::FromErrno(error.value(), "reading folder", files.string());
+    }
     MILL_ASSIGN_OR_RETURN(const auto engine,
                           OpenProjectEngine(context_, old, environment_.threads()));
     MILL_ASSIGN_OR_RETURN(const std::vector<features::ViewPlan> plans,
@@ -303,12 +318,13 @@ class Registration {
     for (const auto& [name, hash] : hashes) {
       const auto plan = std::find_if(plans.begin(), plans.end(),
                                      [&](const features::ViewPlan& p) { return p.hash == hash; });
-      if (plan == plans.end()) {
+      const fs::path source = plan == plans.end() ? fs::path() : SourceFileOf(plan->source);
+      if (source.empty()) {
         return base::FailedPrecondition("view \"" + name + "\" of hash " + hash.Hex() +
                                         " cannot be computed any more: its source changed")
             .Hint("give the alias champion to another version, or delete it");
       }
-      views.push_back({&*plan, SourceFileOf(plan->source)});
+      views.push_back({&*plan, source});
     }
     const fs::path dir = environment_.workspace().CacheDir() / ("rescore-" + registered_.run_id);
     MILL_RETURN_IF_ERROR(base::MakeDirectories(dir));
@@ -321,6 +337,7 @@ class Registration {
     fs::remove_all(dir, ignored);
     return rows;
   }
+  /// Empty if no view of today reads that table.
   fs::path SourceFileOf(const std::string& source) const {
     for (const ViewFile& view : inputs_.views) {
       if (view.plan->source == source) {

@@ -163,7 +163,7 @@ Result<std::vector<evaluation::ExpectationRow>> ReadValidations(
   std::vector<evaluation::ExpectationRow> rows;
   for (const fs::path& file : files) {
     MILL_ASSIGN_OR_RETURN(const Json json, ReadJsonFile(file));
-    for (const Json& item : json.at("expectations")) {
+    for (const Json& item : json.value("expectations", Json::array())) {
       evaluation::ExpectationRow row;
       row.table = json.value("table", "");
       row.expectation = item.value("expectation", "");
@@ -237,34 +237,44 @@ cli::TextTable BaselineTable(const std::vector<evaluation::BaselineComparison>& 
   return table;
 }
 
-}  // namespace
+using ScoresByName = std::map<std::string, std::vector<double>>;
 
-Result<StageOutput> Evaluate(const Context& context, const Project& project,
-                             const TrainingSpec& training, const EvaluationInputs& inputs,
-                             const fs::path& out) {
-  MILL_ASSIGN_OR_RETURN(const Loaded loaded, Load(context, training, inputs));
-  evaluation::ReportData report;
-  std::map<std::string, std::vector<double>> scores;
+/// Every learner on the test rows: its row of the report and its scores.
+Result<void> MeasureLearners(const Context& context, const TrainingSpec& training,
+                             const Loaded& loaded, evaluation::ReportData& report,
+                             ScoresByName& scores) {
   for (std::size_t i = 0; i < loaded.models.size(); ++i) {
-    MILL_ASSIGN_OR_RETURN(std::vector<double> values, ScoreSet(loaded.models[i], loaded.test));
-    MILL_ASSIGN_OR_RETURN(evaluation::LearnerRow row,
-                          MeasureLearner(context, loaded.models[i], i == loaded.chosen, values,
-                                         loaded.test, training));
+    const TrainedModel& model = loaded.models[i];
+    MILL_ASSIGN_OR_RETURN(std::vector<double> values, ScoreSet(model, loaded.test));
+    MILL_ASSIGN_OR_RETURN(
+        evaluation::LearnerRow row,
+        MeasureLearner(context, model, i == loaded.chosen, values, loaded.test, training));
     report.learners.push_back(std::move(row));
-    scores[loaded.models[i].name] = std::move(values);
+    scores[model.name] = std::move(values);
   }
-  const std::vector<double>& chosen_scores = scores.at(loaded.Chosen().name);
+  return {};
+}
+
+/// The chosen learner on test and validation rows, at the threshold that validation chose.
+Result<void> MeasureChosen(const Context& context, const TrainingSpec& training,
+                           const Loaded& loaded, std::span<const double> test_scores,
+                           evaluation::ReportData& report) {
   evaluation::EvaluateOptions options;
   options.costs = training.costs;
   options.threshold = loaded.threshold;
   MILL_ASSIGN_OR_RETURN(
-      report.test, evaluation::EvaluateBinary(context, chosen_scores, loaded.test.labels, options));
+      report.test, evaluation::EvaluateBinary(context, test_scores, loaded.test.labels, options));
   MILL_ASSIGN_OR_RETURN(const std::vector<double> validation_scores,
                         ScoreSet(loaded.Chosen(), loaded.validation));
   MILL_ASSIGN_OR_RETURN(
       report.validation,
       evaluation::EvaluateBinary(context, validation_scores, loaded.validation.labels, options));
+  return {};
+}
 
+/// The chosen learner against the majority and the declared baselines, on the test rows.
+Result<void> CompareBaselines(const Loaded& loaded, const std::vector<double>& chosen_scores,
+                              evaluation::ReportData& report, ScoresByName& scores) {
   MILL_ASSIGN_OR_RETURN(const std::vector<double> majority,
                         evaluation::MajorityScores(loaded.train.labels, loaded.test.labels.size()));
   MILL_ASSIGN_OR_RETURN(
@@ -285,11 +295,13 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project,
     report.baselines.push_back(std::move(against));
     scores[std::string(kBaselinePrefix) + baseline.name] = std::move(values);
   }
+  return {};
+}
 
-  MILL_ASSIGN_OR_RETURN(report.importance, Importance(context, loaded));
-  MILL_ASSIGN_OR_RETURN(report.distributions, Distributions(loaded, report.importance));
-  MILL_ASSIGN_OR_RETURN(report.expectations, ReadValidations(inputs.validations));
-  MILL_ASSIGN_OR_RETURN(report.splits, SplitRows(loaded));
+/// What the report says beside numbers: names, question, lineage.
+void Describe(const Context& context, const Project& project, const TrainingSpec& training,
+              const EvaluationInputs& inputs, const Loaded& loaded,
+              evaluation::ReportData& report) {
   report.distribution_groups = {"train", "test"};
   report.project = project.file.name;
   report.title = training.description.empty() ? training.name.value : training.description;
@@ -303,30 +315,54 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project,
   }
   report.lineage.emplace_back("seed", std::to_string(context.seed));
   report.reproduce = {"millrace run"};
+}
 
-  Json metrics = Json::object();
-  StageOutput output;
+/// What metrics.json holds: of the chosen learner by plain names, of the others with theirs in
+/// front.
+std::map<std::string, double> TestMetrics(const evaluation::ReportData& report) {
+  std::map<std::string, double> metrics;
   for (const auto& [name, value] : report.test.Metrics()) {
     metrics[name] = value;
-    output.metrics[name] = value;
   }
   for (const evaluation::BaselineComparison& baseline : report.baselines) {
     metrics["baseline_" + baseline.name + "_roc_auc"] = baseline.baseline.auc;
-    output.metrics["baseline_" + baseline.name + "_roc_auc"] = baseline.baseline.auc;
   }
   for (const evaluation::LearnerRow& row : report.learners) {
     metrics[row.name + "_roc_auc"] = row.test_auc.auc;
-    output.metrics[row.name + "_roc_auc"] = row.test_auc.auc;
   }
-  MILL_RETURN_IF_ERROR(base::WriteFileAtomic(out / "metrics.json", base::DumpJsonPretty(metrics)));
+  return metrics;
+}
+
+}  // namespace
+
+Result<StageOutput> Evaluate(const Context& context, const Project& project,
+                             const TrainingSpec& training, const EvaluationInputs& inputs,
+                             const fs::path& out) {
+  MILL_ASSIGN_OR_RETURN(const Loaded loaded, Load(context, training, inputs));
+  evaluation::ReportData report;
+  ScoresByName scores;
+  MILL_RETURN_IF_ERROR(MeasureLearners(context, training, loaded, report, scores));
+  const std::vector<double>& chosen_scores = scores.at(loaded.Chosen().name);
+  MILL_RETURN_IF_ERROR(MeasureChosen(context, training, loaded, chosen_scores, report));
+  MILL_RETURN_IF_ERROR(CompareBaselines(loaded, chosen_scores, report, scores));
+  MILL_ASSIGN_OR_RETURN(report.importance, Importance(context, loaded));
+  MILL_ASSIGN_OR_RETURN(report.distributions, Distributions(loaded, report.importance));
+  MILL_ASSIGN_OR_RETURN(report.expectations, ReadValidations(inputs.validations));
+  MILL_ASSIGN_OR_RETURN(report.splits, SplitRows(loaded));
+  Describe(context, project, training, inputs, loaded, report);
+
+  StageOutput output;
+  output.metrics = TestMetrics(report);
+  MILL_RETURN_IF_ERROR(
+      base::WriteFileAtomic(out / "metrics.json", base::DumpJsonPretty(Json(output.metrics))));
   MILL_RETURN_IF_ERROR(WriteScores(context, training, loaded, scores, out));
   MILL_RETURN_IF_ERROR(WriteReference(context, loaded, out));
   MILL_RETURN_IF_ERROR(WriteImportance(report.importance, out));
   MILL_RETURN_IF_ERROR(evaluation::WriteHtmlReport(out / "evaluation.html", report));
-  MILL_RETURN_IF_ERROR([&]() -> Result<void> {
-    auto plots = evaluation::WritePlots(out / "plots", report);
-    return plots.ok() ? Result<void>() : Result<void>(std::move(plots).error());
-  }());
+  auto plots = evaluation::WritePlots(out / "plots", report);
+  if (!plots.ok()) {
+    return std::move(plots).error();
+  }
   output.rows = report.test.rows;
   output.tables.push_back(LearnerTable(report.learners));
   output.tables.push_back(BaselineTable(report.baselines));

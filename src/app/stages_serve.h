@@ -10,6 +10,7 @@
 #include "app/environment.h"
 #include "app/project.h"
 #include "app/stages.h"
+#include "features/key.h"
 #include "monitoring/drift.h"
 #include "serving/snapshot.h"
 
@@ -34,6 +35,11 @@ struct Champion {
   std::string run_id;
 };
 Result<Champion> LoadChampion(Environment& environment, const serving::EndpointSpec& endpoint);
+
+/// Adds a column of keys, all integers or all texts; they keep their type, for an integer and its
+/// text are different keys.
+void AddKeys(const std::vector<features::EntityKey>& keys, const std::string& name,
+             data::TableBuilder& builder);
 
 /// The stored features of every key as of the endpoint's instant, in the champion's views: key,
 /// as_of and the model's columns.

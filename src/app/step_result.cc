@@ -32,13 +32,20 @@ StageOutput ToStageOutput(const pipelines::StepResult& result) {
   if (!json.ok() || !json->is_object()) {
     return output;
   }
-  output.champion = json->value("champion", "");
-  for (const Json& item : json->value("tables", Json::array())) {
-    cli::TextTable table;
-    table.title = item.value("title", "");
-    table.columns = item.value("columns", std::vector<std::string>());
-    table.rows = item.value("rows", std::vector<std::vector<std::string>>());
-    output.tables.push_back(std::move(table));
+  try {
+    const std::string champion = json->value("champion", "");
+    std::vector<cli::TextTable> tables;
+    for (const Json& item : json->value("tables", Json::array())) {
+      cli::TextTable table;
+      table.title = item.value("title", "");
+      table.columns = item.value("columns", std::vector<std::string>());
+      table.rows = item.value("rows", std::vector<std::vector<std::string>>());
+      tables.push_back(std::move(table));
+    }
+    output.champion = champion;
+    output.tables = std::move(tables);
+  } catch (const Json::exception&) {
+    // A value of another type: what is to be shown is lost, what was computed is not.
   }
   return output;
 }

@@ -278,9 +278,7 @@ std::string SomeKey(Environment& environment, const features::ViewPlan& plan) {
   if (!rows.ok() || rows->empty()) {
     return "";
   }
-  const features::EntityKey& key = rows->front().first;
-  return std::holds_alternative<std::int64_t>(key) ? features::KeyText(key)
-                                                   : "\"" + features::KeyText(key) + "\"";
+  return features::KeyText(rows->front().first);
 }
 
 void AddNextCommands(Environment& environment, const PipelineParts& parts, cli::RunReport& report) {

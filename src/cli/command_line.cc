@@ -268,19 +268,29 @@ class Builder {
 /// is one, help more.
 std::optional<Error> UnknownCommand(const CLI::App& root,
                                     const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments.front().starts_with('-')) {
-    return std::nullopt;
-  }
-  std::vector<std::string> names;
-  for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->get_name() == arguments.front()) {
+  const CLI::App* group = &root;
+  std::string path;
+  for (const std::string& word : arguments) {
+    const auto commands = group->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty() || word.starts_with('-')) {
       return std::nullopt;
     }
-    names.push_back(command->get_name());
+    const auto found = std::find_if(commands.begin(), commands.end(), [&](const CLI::App* command) {
+      return command->get_name() == word;
+    });
+    path += (path.empty() ? "" : " ") + word;
+    if (found == commands.end()) {
+      std::vector<std::string> names;
+      for (const CLI::App* command : commands) {
+        names.push_back(command->get_name());
+      }
+      return base::InvalidArgument("command \"" + path + "\" does not exist" +
+                                   base::DidYouMean(word, names))
+          .Hint("millrace --help lists the commands");
+    }
+    group = *found;
   }
-  return base::InvalidArgument("command \"" + arguments.front() + "\" does not exist" +
-                               base::DidYouMean(arguments.front(), names))
-      .Hint("millrace --help lists the commands");
+  return std::nullopt;
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 import churn_project  # noqa: E402  (the path above comes first)
 
 COMMAND_TIMEOUT_S = 120
-ACTIONS = ("file", "copy", "use", "run", "serve", "request", "stop", "skip")
+ACTIONS = ("env", "file", "copy", "use", "run", "serve", "request", "stop", "skip")
 
 
 class CaseError(Exception):
@@ -106,10 +106,14 @@ def check_text(what, seen, line):
     elif operator == "matches":
         if not re.search(operand, seen, re.MULTILINE):
             raise Difference(f"{what} does not match: {operand}\n--- seen\n{seen}")
+    elif operator == "plain":
+        controls = re.findall(r"[\x00-\x08\x0b-\x1f\x7f]", seen)
+        if controls:
+            raise Difference(f"{what} holds the control character {controls[0]!r}\n--- seen\n{seen!r}")
     elif operator == "json":
         check_json(what, seen, operand)
     else:
-        raise CaseError(f"line {line.number}: \"{operator}\" is none of is, has, lacks, matches, json")
+        raise CaseError(f"line {line.number}: \"{operator}\" is none of is, has, lacks, matches, plain, json, keep")
 
 
 def check_json(what, seen, operand):
@@ -193,7 +197,9 @@ class Runner:
 
     def __init__(self, binary, folder):
         self.binary, self.folder, self.server = binary, folder, None
-        self.env = {**os.environ, "NO_COLOR": "1", "HOME": str(folder)}
+        self.base_env = {**os.environ, "NO_COLOR": "1", "HOME": str(folder)}
+        self.env = dict(self.base_env)
+        self.kept = {}
 
     def inside(self, path):
         target = (self.folder / path).resolve()
@@ -203,6 +209,7 @@ class Runner:
 
     def run_entry(self, entry):
         """None, or the reason of a skip by design; raises Difference or CaseError."""
+        self.env = dict(self.base_env)
         lines, place, acted = entry.lines, 0, False
         while place < len(lines):
             end = place + 1
@@ -216,7 +223,7 @@ class Runner:
             if action.word not in ACTIONS:
                 raise CaseError(f"line {action.number}: \"{action.word}\" is no action; one of {', '.join(ACTIONS)}")
             try:
-                getattr(self, "do_" + action.word)(action, rest)
+                getattr(self, "do_" + action.word)(self.filled(action), rest)
             except Difference as difference:
                 raise Difference(f"line {action.number}: {action.text}\n{difference}") from difference
             acted = acted or action.word in ("run", "request", "serve", "stop")
@@ -224,6 +231,23 @@ class Runner:
         if not acted:
             raise CaseError("the entry asks nothing of the product")
         return None
+
+    def filled(self, line):
+        """The line with the kept texts in place of their $NAMEs."""
+        if not self.kept:
+            return line
+        pattern = re.compile(r"\$(" + "|".join(map(re.escape, self.kept)) + r")\b")
+        put = lambda text: pattern.sub(lambda match: self.kept[match.group(1)], text)
+        copy = Line(line.number, put(line.text))
+        copy.block = [put(row) for row in line.block]
+        return copy
+
+    def do_env(self, action, rest):
+        name, _, value = action.rest.partition("=")
+        self.env.pop(name, None)
+        if value:
+            self.env[name] = value
+        self.expect(rest, {})
 
     def do_file(self, action, rest):
         path = self.inside(action.rest)
@@ -291,6 +315,16 @@ class Runner:
             server, self.server = self.server, None
             server.stop()
 
+    def keep(self, line, seen):
+        match = re.fullmatch(r"keep ([A-Z]+) = (\S+)", line.rest)
+        if not match:
+            raise CaseError(f"line {line.number}: \"{line.rest}\"; wanted: keep NAME = PATH")
+        try:
+            value = json_at(json.loads(seen), match.group(2))
+            self.kept[match.group(1)] = value if isinstance(value, str) else json.dumps(value)
+        except (ValueError, KeyError) as error:
+            raise Difference(f"{line.word} has no JSON value at {match.group(2)}\n--- seen\n{seen}") from error
+
     def expect(self, lines, seen):
         words = [line.word for line in lines]
         context = "".join(f"\n--- {name}\n{seen[name]}" for name in ("stdout", "stderr", "body") if seen.get(name))
@@ -298,8 +332,10 @@ class Runner:
             raise Difference(f"exit code {seen['exit']}, wanted 0{context}")
         if "status" in seen and "status" not in words and seen["status"] != 200:
             raise Difference(f"status {seen['status']}, wanted 200{context}")
-        for line in lines:
-            if line.word in ("exists", "missing"):
+        for line in map(self.filled, lines):
+            if line.word in ("stdout", "body") and line.word in seen and line.rest.startswith("keep "):
+                self.keep(line, seen[line.word])
+            elif line.word in ("exists", "missing"):
                 if self.inside(line.rest).exists() != (line.word == "exists"):
                     raise Difference(f"{line.rest} should be {'there' if line.word == 'exists' else 'absent'}")
             elif line.word in ("exit", "status") and line.word in seen:
