@@ -14,11 +14,13 @@ failed, 2 on wrong use.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,16 +55,21 @@ class Tally:
 
 
 def run(command, timeout_s, env=None, cwd=ROOT):
-    """Exit code and output of a command; 124 when it ran too long (its whole process group is ended)."""
-    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=timeout_s)
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        output, _ = process.communicate()
-        return 124, output + f"\nended after {timeout_s} s"
+    """Exit code and output of a command; 124 when it ran too long. Whatever it started and left behind is ended with it."""
+    # A file, not a pipe: a child that outlives a crashed test would hold a pipe open and keep the driver waiting for ever.
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        late = ""
+        try:
+            code = process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            code, late = 124, f"\nended after {timeout_s} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        return code, output.read() + late
 
 
 def last_lines(text, count=40):

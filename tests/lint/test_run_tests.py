@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -15,6 +16,10 @@ FAKE_GTEST = """#!{python}
 import json, sys
 report = {report!r}
 print({output!r})
+if {leaves_a_child!r}:
+    import os, time
+    if os.fork() == 0:
+        time.sleep(3600)
 if report is not None:
     path = [a.split(":", 1)[1] for a in sys.argv if a.startswith("--gtest_output=json:")][0]
     open(path, "w").write(json.dumps(report))
@@ -26,12 +31,13 @@ def gtest(name, **fields):
     return {"name": name, "status": "RUN", "result": "COMPLETED", **fields}
 
 
-def run_unit(tmp_path, tests, output="", code=0):
+def run_unit(tmp_path, tests, output="", code=0, leaves_a_child=False):
     folder = tmp_path / "build/tests"
     folder.mkdir(parents=True)
     report = None if tests is None else {"testsuites": [{"name": "S", "testsuite": tests}]}
     executable = folder / "fake_test"
-    executable.write_text(FAKE_GTEST.format(python=sys.executable, report=report, output=output, code=code))
+    executable.write_text(FAKE_GTEST.format(python=sys.executable, report=report, output=output, code=code,
+                                            leaves_a_child=leaves_a_child))
     executable.chmod(0o755)
     (folder / "list.txt").write_text("fake_test\n")
     done = subprocess.run([sys.executable, ROOT / "scripts/run_tests.py", "--build", tmp_path / "build", "unit"], capture_output=True,
@@ -73,6 +79,12 @@ def test_a_disabled_test_is_a_failure(tmp_path):
 def test_a_crash_without_a_report_is_a_failure(tmp_path):
     code, text = run_unit(tmp_path, None, "[       OK ] S.A (0 ms)", code=-6)
     assert (code, last_line(text)) == (1, "1 passed, 1 failed")
+
+
+def test_a_child_that_outlives_its_test_does_not_hold_up_the_driver(tmp_path):
+    started = time.monotonic()
+    assert last_line(run_unit(tmp_path, [gtest("A")], leaves_a_child=True)[1]) == "1 passed, 0 failed"
+    assert time.monotonic() - started < 60
 
 
 def test_a_sanitizer_finding_after_passing_tests_is_a_failure(tmp_path):
