@@ -2,9 +2,11 @@
 // SQLite as the metadata database: one connection, serialised by a lock that a transaction keeps.
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <list>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include <sqlite3.h>
@@ -57,9 +59,21 @@ class Sqlite final : public Metadata {
   /// The settings that every connection needs; outside the constructor, because they can fail.
   Result<void> Prepare(const SqliteOptions& options) {
     sqlite3_busy_timeout(db_, options.busy_timeout_ms);
-    return RunScript(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-        "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY");
+    // SQLite does not wait here by itself: while another process makes the file a WAL database, or
+    // closes its last connection and clears the log away, this fails at once as busy.
+    const auto give_up =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(options.busy_timeout_ms);
+    for (;;) {
+      Result<void> prepared = RunScript(
+          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
+          "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -8000; "
+          "PRAGMA temp_store = MEMORY");
+      if (prepared.ok() || prepared.error().code() != base::ErrorCode::kUnavailable ||
+          std::chrono::steady_clock::now() >= give_up) {
+        return prepared;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
   }
 
  private:
