@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/json_number.h"
 #include "app/trained_model.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -72,11 +73,8 @@ class Registration {
                           base::ReadFile(inputs_.evaluation / "metrics.json"));
     MILL_ASSIGN_OR_RETURN(const Json metrics, base::ParseJson(metrics_text, "metrics.json"));
     for (const auto& [name, value] : metrics.items()) {
-      if (!value.is_number()) {
-        return base::DataLoss("metrics.json: metric \"" + name + "\" is " + base::DumpJson(value) +
-                              "; wanted a number");
-      }
-      metrics_[name] = value.get<double>();
+      MILL_ASSIGN_OR_RETURN(metrics_[name],
+                            ReadNumber(value, "metrics.json: metric \"" + name + "\""));
     }
     MILL_ASSIGN_OR_RETURN(training_set_, data::ReadParquet(context_, inputs_.training_set));
     MILL_ASSIGN_OR_RETURN(const data::Table labels, data::ReadParquet(context_, inputs_.labels));

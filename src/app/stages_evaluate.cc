@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/json_number.h"
 #include "app/stages.h"
 #include "app/trained_model.h"
 #include "base/file.h"
@@ -58,7 +59,8 @@ Result<Loaded> Load(const Context& context, const TrainingSpec& training,
     baseline.name = baseline.name.substr(kBaselinePrefix.size());
   }
   MILL_ASSIGN_OR_RETURN(const Json choice, ReadJsonFile(inputs.choice));
-  loaded.threshold = choice.value("threshold", 0.5);
+  MILL_ASSIGN_OR_RETURN(loaded.threshold, ReadNumber(choice.value("threshold", Json()),
+                                                     "choice.json: the decision threshold"));
   const std::string learner = choice.value("learner", "");
   const auto found = std::find_if(loaded.models.begin(), loaded.models.end(),
                                   [&](const TrainedModel& model) { return model.name == learner; });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stages that train and choose.
 #include <algorithm>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -76,11 +77,14 @@ Result<StageOutput> ChooseLearner(const Context& context, const TrainingSpec& tr
   StageOutput output;
   output.rows = static_cast<std::int64_t>(validation.labels.size());
   output.metrics["validation_auc"] = models[best].validation_auc;
-  output.metrics["threshold"] = measured.cheapest.threshold;
+  const bool acts = std::isfinite(measured.cheapest.threshold);
+  if (acts) {  // "nobody" has no finite threshold; metrics are numbers
+    output.metrics["threshold"] = measured.cheapest.threshold;
+  }
   output.tables.push_back(std::move(table));
-  output.notes.push_back("chosen: " + models[best].name +
-                         "; cheapest decision threshold on validation " +
-                         base::FormatFixed(measured.cheapest.threshold, 3));
+  output.notes.push_back(
+      "chosen: " + models[best].name + "; cheapest decision threshold on validation " +
+      (acts ? base::FormatFixed(measured.cheapest.threshold, 3) : "none: nobody"));
   return output;
 }
 
