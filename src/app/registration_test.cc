@@ -11,7 +11,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
+#include "app/json_number.h"
 #include "app/step_result.h"
 #include "app/trained_model.h"
 #include "base/check.h"
@@ -398,6 +400,21 @@ TEST_F(RegistrationTest, DamagedTrainingFolderIsNamed) {
   ASSERT_FALSE(read.ok());
   EXPECT_EQ(read.error().code(), ErrorCode::kDataLoss);
   EXPECT_THAT(read.error().ToString(), HasSubstr("trained.json"));
+}
+
+// Where acting on nobody is cheapest the decision threshold is infinite; reading it back threw.
+TEST(ReadNumber, InfinityAndNanAreNumbers) {
+  const auto read = [](const char* text) {
+    return ReadNumber(nlohmann::json::parse(text), "file: the number");
+  };
+  EXPECT_EQ(*read("0.25"), 0.25);
+  EXPECT_EQ(*read("\"Infinity\""), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(*read("\"-Infinity\""), -std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(std::isnan(*read("\"NaN\"")));
+  const auto refused = read("\"many\"");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kDataLoss);
+  EXPECT_THAT(refused.error().ToString(), HasSubstr("file: the number is \"many\""));
 }
 
 TEST(StepResult, StageOutputComesBackWhole) {
