@@ -76,6 +76,19 @@ Result<std::vector<serving::EndpointSpec>> ListDeployments(store::Metadata& meta
   return specs;
 }
 
+std::filesystem::path ModelFolder(Environment& environment, const tracking::ModelVersion& version) {
+  const auto logged = environment.tracking().GetLoggedModel(version.model_id);
+  if (logged.ok()) {
+    std::filesystem::path here =
+        environment.workspace().ModelDir(logged->experiment_id, logged->model_id);
+    std::error_code error;
+    if (std::filesystem::exists(here, error)) {
+      return here;
+    }
+  }
+  return version.storage_location;
+}
+
 Result<std::vector<serving::EndpointSpec>> RegistryResolver::Endpoints() {
   return ListDeployments(environment_.metadata());
 }
@@ -88,7 +101,7 @@ Result<serving::ModelVersion> RegistryResolver::Resolve(const std::string& model
         .Hint("train and register one with: millrace run");
   }
   return serving::ModelVersion{found->name, static_cast<int>(found->version), found->model_id,
-                               found->storage_location};
+                               ModelFolder(environment_, *found).string()};
 }
 
 Result<models::Model> RegistryResolver::Load(const serving::ModelVersion& version) {

@@ -3,6 +3,7 @@
 // follows.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,10 @@ namespace millrace::app {
 Result<void> SaveDeployment(store::Metadata& metadata, const serving::EndpointSpec& spec);
 /// By name.
 Result<std::vector<serving::EndpointSpec>> ListDeployments(store::Metadata& metadata);
+
+/// The folder of a version's model: in this workspace where it lies there, so that a workspace that
+/// was moved or copied stands on its own; otherwise where the version says.
+std::filesystem::path ModelFolder(Environment& environment, const tracking::ModelVersion& version);
 
 /// Endpoints from the deployments, versions from the registry, models from their folders.
 class RegistryResolver final : public serving::Resolver {

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/deployments.h"
 #include "app/documents.h"
 #include "base/json.h"
 #include "base/nearest_name.h"
@@ -211,7 +212,7 @@ Result<cli::Document> ModelsShow(Environment& environment, const std::string& na
     table.rows.push_back(
         {std::to_string(version.version), Joined(version.aliases), TagText(version, "learner"),
          auc == "-" ? auc : base::FormatFixed(std::strtod(auc.c_str(), nullptr), 4),
-         version.run_id.substr(0, 8), version.storage_location});
+         version.run_id.substr(0, 8), ModelFolder(environment, version).string()});
     json.push_back(VersionJson(version));
   }
   document.tables.push_back(std::move(table));

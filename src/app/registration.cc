@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/deployments.h"
 #include "app/json_number.h"
 #include "app/trained_model.h"
 #include "base/file.h"
@@ -260,7 +261,7 @@ class Registration {
   Result<double> Rescore(const tracking::ModelVersion& version) {
     const std::string doing =
         "scoring champion version " + std::to_string(version.version) + " again";
-    auto model = models::LoadModel(version.storage_location);
+    auto model = models::LoadModel(ModelFolder(environment_, version));
     if (!model.ok()) {
       return std::move(model).error().With(doing);
     }

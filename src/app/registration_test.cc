@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "app/deployments.h"
 #include "app/json_number.h"
 #include "app/step_result.h"
 #include "app/trained_model.h"
@@ -326,6 +327,24 @@ TEST_F(RegistrationTest, ChampionIsScoredAgainWithTheFeaturesItWasTrainedOn) {
   for (const auto& entry : fs::directory_iterator(environment_->workspace().CacheDir())) {
     EXPECT_THAT(entry.path().filename().string(), testing::Not(HasSubstr("rescore")));
   }
+}
+
+// Versions name absolute folders: a workspace that had been moved could not load its champion.
+TEST_F(RegistrationTest, MovedWorkspaceFindsItsModels) {
+  Register(*first_, first_->Inputs("key-1"));
+  environment_.reset();
+  const fs::path moved = workspace_.string() + "_moved";
+  fs::rename(workspace_, moved);
+  cli::Invocation invocation;
+  invocation.project = first_->project.root;
+  invocation.flags["workspace"] = moved.string();
+  auto environment = Environment::Open(invocation, /*create=*/false);
+  ASSERT_TRUE(environment.ok()) << environment.error().ToString();
+  RegistryResolver resolver(**environment);
+  const auto version = resolver.Resolve("lapse", kChampion);
+  ASSERT_TRUE(version.ok());
+  EXPECT_TRUE(version->dir.starts_with(moved.string())) << version->dir;
+  EXPECT_TRUE(resolver.Load(*version).ok());
 }
 
 TEST_F(RegistrationTest, ChampionWhoseSourceIsGoneCannotBeScoredAgain) {

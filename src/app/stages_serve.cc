@@ -53,7 +53,7 @@ Result<std::set<ContentHash>> NeededViews(Environment& environment) {
       MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version,
                             environment.registry().GetVersion(model.name, number));
       MILL_ASSIGN_OR_RETURN(const models::Model loaded,
-                            models::LoadModel(version.storage_location));
+                            models::LoadModel(ModelFolder(environment, version)));
       for (const auto& [name, hash] : loaded.metadata().view_hashes) {
         needed.insert(hash);
       }
