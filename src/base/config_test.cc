@@ -124,6 +124,11 @@ TEST(Json, ErrorsNameThePlace) {
   EXPECT_NE(JsonError("{'a': 1}"), "no error");
 }
 
+TEST(Json, NothingHidesBehindANulByte) {
+  EXPECT_NE(JsonError(std::string_view("{\"a\":1}\0garbage", 15)).find("NUL byte at offset 7"),
+            std::string::npos);
+}
+
 TEST(Json, SameKeyInDifferentObjectsIsFine) {
   EXPECT_EQ(JsonError(R"([{"a":1},{"a":{"a":2}}])"), "no error");
 }

@@ -4,6 +4,7 @@
 // NaN becomes null.
 #include "base/json.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -240,6 +241,13 @@ class Writer {
 }  // namespace
 
 Result<json> ParseJson(std::string_view text, std::string_view source) {
+  // The library takes a NUL for the end of the text and would not see what follows.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    const auto line =
+        1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
+    return InvalidArgument("not valid JSON: a NUL byte at offset " + std::to_string(nul))
+        .At({std::string(source), static_cast<int>(line), 0});
+  }
   try {
     Builder builder(text, source);
     const CountingIterator begin(text.data(), builder.furthest());
