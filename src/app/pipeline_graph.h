@@ -2,47 +2,13 @@
 // The graph of one pipeline: which step reads what, what it writes, and what its result depends on.
 #pragma once
 
-#include <filesystem>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "app/environment.h"
-#include "app/project.h"
-#include "features/plan.h"
+#include "app/pipeline_parts.h"
+#include "base/result.h"
 #include "pipelines/graph.h"
 
 namespace millrace::app {
 
-/// What the steps of a run share; outlives the graph.
-struct PipelineParts {
-  Environment* environment = nullptr;
-  const Project* project = nullptr;
-  const PipelineSpec* pipeline = nullptr;
-  const TrainingSpec* training = nullptr;
-  const serving::EndpointSpec* endpoint = nullptr;
-  const monitoring::MonitorSpec* monitor = nullptr;
-  /// All views of the project.
-  std::vector<features::ViewPlan> plans;
-
-  const features::ViewPlan& Plan(const std::string& view) const;
-  /// The views that are computed and published: those of the training and those to be published,
-  /// each once.
-  std::vector<const features::ViewPlan*> PublishedPlans() const;
-  std::vector<const features::ViewPlan*> TrainingPlans() const;
-};
-
-/// The parts of a pipeline: every name resolved, every view compiled.
-///   - kFailedPrecondition if the endpoint of a pipeline that deploys has no `as_of`.
-Result<PipelineParts> ResolveParts(Environment& environment, const Project& project,
-                                   const PipelineSpec& pipeline);
-
-/// The graph of the pipeline's stages.
+/// The graph of the pipeline's stages; `parts` outlives it.
 Result<pipelines::Graph> MakeGraph(const PipelineParts& parts);
-
-/// Where a step's artifact is linked to, relative to the workspace, so that its path stays the same
-/// from run to run; artifact to path.
-std::map<std::string, std::filesystem::path> StablePaths(const PipelineParts& parts);
 
 }  // namespace millrace::app
