@@ -252,7 +252,7 @@ TEST(LightGbmLearner, GrowsTheTreesOfTheReferencePackage) {
 }
 
 TEST(LightGbmLearner, RefusesNamesThatItsTextCannotHold) {
-  Set set = Synthetic(100, 2, 1);
+  Set set = Synthetic(100, 3, 1);
   set.rows.names[1] = "share, total";
   TestContext context(1);
   const Result<Trained> trained = TrainOn(*MakeLightGbmLearner(), context.context, set, set);
@@ -262,7 +262,7 @@ TEST(LightGbmLearner, RefusesNamesThatItsTextCannotHold) {
 }
 
 TEST(XgboostLearner, RefusesNamesThatItsBytesCannotHold) {
-  Set set = Synthetic(100, 2, 1);
+  Set set = Synthetic(100, 3, 1);
   set.rows.names[0] = "amount<30d";
   TestContext context(1);
   const Result<Trained> trained = TrainOn(*MakeXgboostLearner(), context.context, set, set);

@@ -155,7 +155,7 @@ TEST(LogisticRegression, SeparableRowsStayFinite) {
 }
 
 TEST(LogisticRegression, ColumnsBeyondSquaresOfDoublesGetNoWeight) {
-  Set set = internal::Synthetic(200, 2, 9);
+  Set set = internal::Synthetic(200, 3, 9);
   for (std::size_t i = 0; i < set.rows.rows; ++i) {
     set.rows.Row(i)[1] = i % 2 == 0 ? 1e200 : -1e200;
   }

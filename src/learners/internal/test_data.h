@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/context.h"
 #include "base/log.h"
@@ -92,9 +93,10 @@ inline Set Telco(std::size_t low, std::size_t high) {
   return set;
 }
 
-/// n rows of d normal columns (every 17th value missing) with labels that depend on the first
-/// three.
+/// n rows of d normal columns, d >= 3 (every 17th value missing), with labels that depend on the
+/// first three.
 inline Set Synthetic(std::size_t n, std::size_t d, std::uint64_t seed) {
+  MILL_CHECK_LE(3U, d);
   base::Rng rng(seed);
   Set set;
   set.rows.rows = n;
