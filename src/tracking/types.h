@@ -52,6 +52,38 @@ struct Metric {
   double value = 0;
   std::int64_t timestamp_ms = 0;
   std::int64_t step = 0;
+  /// The logged model and the data set that the value is about; empty for none.
+  std::string model_id = {};
+  std::string dataset_name = {};
+  std::string dataset_digest = {};
+};
+
+/// One value in the history of a metric.
+struct MetricPoint {
+  std::int64_t timestamp_ms = 0;
+  std::int64_t step = 0;
+  double value = 0;
+  friend bool operator==(const MetricPoint&, const MetricPoint&) = default;
+};
+
+/// A data set that runs read.
+struct Dataset {
+  std::string name;
+  std::string digest;
+  std::string source_type;
+  std::string source;
+  std::optional<std::string> schema;
+  std::optional<std::string> profile;
+};
+
+/// A data set as input of a run; the tag mlflow.data.context says what for.
+struct DatasetInput {
+  Dataset dataset;
+  Tags tags;
+};
+
+struct ModelInput {
+  std::string model_id;
 };
 
 struct Param {
@@ -83,8 +115,23 @@ struct Run {
   std::map<std::string, Metric> metrics;
   std::map<std::string, std::string> params;
   Tags tags;
+  std::vector<DatasetInput> dataset_inputs = {};
+  std::vector<ModelInput> model_inputs = {};
   /// Logged models that the run made, in order.
-  std::vector<ModelOutput> outputs;
+  std::vector<ModelOutput> outputs = {};
+};
+
+/// A metric of a logged model.
+struct LoggedModelMetric {
+  Metric metric;
+  std::string run_id;
+};
+
+/// A page of a list; the token is empty on the last page and otherwise asks for the next one.
+template <typename T>
+struct Page {
+  std::vector<T> items;
+  std::string next_page_token;
 };
 
 struct LoggedModel {
@@ -100,6 +147,8 @@ struct LoggedModel {
   std::int64_t last_update_time_ms = 0;
   std::map<std::string, std::string> params;
   Tags tags;
+  /// The latest value of each (key, dataset).
+  std::vector<LoggedModelMetric> metrics = {};
 };
 
 struct RegisteredModel {
