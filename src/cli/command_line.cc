@@ -3,266 +3,223 @@
 #include "cli/command_line.h"
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <optional>
-
-#include <CLI/CLI.hpp>
 
 #include "base/error_map.h"
 #include "base/nearest_name.h"
 #include "cli/completion.h"
+#include "cli/internal/builder.h"
 #include "cli/run_view.h"
 
 namespace millrace::cli {
+namespace internal {
 namespace {
 
-/// Everything the flags are parsed into; lives as long as the parser.
-struct Parsed {
-  Invocation invocation;
-  std::string project;
-  std::map<std::string, std::string> setting_texts;
-  RunOptions run;
-  std::string pipeline;
-  PredictOptions predict;
-  std::string input;
-  std::string output;
-  std::string directory;
-  std::string view;
-  std::string name;
-  std::vector<std::string> names;
-};
-
-/// The command that was chosen: prints its own answer.
-using Command = std::function<Result<void>()>;
-
-class Builder {
- public:
-  Builder(CLI::App& root, Actions& actions, Console& console, Parsed& parsed)
-      : root_(root), actions_(actions), console_(console), parsed_(parsed) {}
-
-  void AddCommands() {
-    AddInit();
-    AddRun();
-    AddValidate();
-    AddServe();
-    AddPredict();
-    AddFeatures();
-    AddRuns();
-    AddModels();
-    AddConfig();
-    AddRest();
+void CollectWords(const CLI::App& app, const std::string& path,
+                  std::vector<CommandWords>& commands) {
+  CommandWords words{path, {}};
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    words.words.push_back(sub->get_name());
+    CollectWords(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), commands);
   }
-  const Command& chosen() const { return chosen_; }
-
- private:
-  /// A command with its sentence and examples; `examples` are whole lines.
-  CLI::App* Add(CLI::App& parent, const std::string& name, const std::string& sentence,
-                const std::string& examples, Command command) {
-    CLI::App* app = parent.add_subcommand(name, sentence);
-    app->footer("Examples:\n" + examples);
-    app->add_flag("--json", parsed_.invocation.as_json, "Print one JSON value instead of text");
-    for (const SettingInfo& setting : SettingDeclarations()) {
-      app->add_option(FlagOf(setting), parsed_.setting_texts[setting.name],
-                      setting.description + " [" + VariableOf(setting) + "]")
-          ->group("Settings");
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      words.words.push_back("--" + name);
     }
-    app->callback([this, command = std::move(command)] { chosen_ = command; });
-    return app;
   }
-  CLI::App* AddGroup(const std::string& name, const std::string& sentence) {
-    CLI::App* app = root_.add_subcommand(name, sentence);
-    app->require_subcommand(1);
-    return app;
-  }
-  void AddProject(CLI::App* app) {
-    app->add_option("PROJECT", parsed_.project, "Folder of the project (default: the current one)");
-  }
-  Result<void> Show(Result<Document> document) {
-    if (!document.ok()) {
-      return std::move(document).error();
-    }
-    console_.Print(*document, parsed_.invocation.as_json);
-    return {};
-  }
+  commands.push_back(std::move(words));
+}
 
-  void AddInit() {
-    CLI::App* app = Add(root_, "init",
-                        "Make a new project that runs: commented files and a sample of real data",
-                        "  millrace init shop && millrace run shop",
-                        [this] { return Show(actions_.Init(parsed_.directory)); });
-    app->add_option("DIR", parsed_.directory, "Folder to make; must not exist or be empty")
-        ->required();
-  }
-  void AddRun() {
-    CLI::App* app =
-        Add(root_, "run", "Run a pipeline: only what changed since the last run is computed again",
-            "  millrace run examples/churn\n  millrace run --pipeline train --json",
-            [this] { return Run(); });
-    AddProject(app);
-    app->add_option("--pipeline", parsed_.pipeline, "Name of the pipeline (default: the only one)");
-    app->add_flag("--fail-on-gate", parsed_.run.fail_on_gate,
-                  "Exit with 5 when the new model does not pass its gates");
-    app->add_flag("--no-cache", parsed_.run.no_cache, "Compute every step again");
-  }
-  void AddValidate() {
-    CLI::App* app = Add(root_, "validate", "Check every project file and tell all mistakes at once",
-                        "  millrace validate examples/churn",
-                        [this] { return Show(actions_.Validate(parsed_.invocation)); });
-    AddProject(app);
-  }
-  void AddServe() {
-    CLI::App* app =
-        Add(root_, "serve", "Answer predictions over HTTP (MLflow and Open Inference Protocol)",
-            "  millrace serve examples/churn --port 5000\n"
-            "  curl -s localhost:5000/invocations -H 'Content-Type: application/json' \\\n"
-            "    -d '{\"dataframe_records\": [{\"customer_id\": 12347}]}'",
-            [this] {
-              ServeOptions options;
-              options.on_ready = [this](const std::string& address) {
-                console_.Line("listening on " + address);
-              };
-              return actions_.Serve(parsed_.invocation, options);
-            });
-    AddProject(app);
-  }
-  void AddPredict() {
-    CLI::App* app =
-        Add(root_, "predict", "Predict from the command line, by key or for a file of rows",
-            "  millrace predict examples/churn --key 12347 --key 12348\n"
-            "  millrace predict examples/churn --input rows.csv --output scores.parquet",
-            [this] {
-              if (!parsed_.input.empty()) {
-                parsed_.predict.input = parsed_.input;
-              }
-              if (!parsed_.output.empty()) {
-                parsed_.predict.output = parsed_.output;
-              }
-              return Show(actions_.Predict(parsed_.invocation, parsed_.predict));
-            });
-    AddProject(app);
-    app->add_option("--endpoint", parsed_.predict.endpoint,
-                    "Name of the endpoint (default: the only one)");
-    app->add_option("--key", parsed_.predict.keys, "An entity key; may be given often")
-        ->allow_extra_args(false);
-    app->add_option("--input", parsed_.input, "CSV or Parquet file with full rows or with keys");
-    app->add_option("--output", parsed_.output, "Write the scores to this Parquet file");
-  }
-  void AddFeatures() {
-    CLI::App* group = AddGroup("features", "Look at feature views");
-    CLI::App* app =
-        Add(*group, "show", "Show the views, or one view's stored values",
-            "  millrace features show examples/churn\n"
-            "  millrace features show examples/churn --view product_sales --key 85123A",
-            [this] {
-              return Show(actions_.FeaturesShow(parsed_.invocation, parsed_.view, parsed_.names));
-            });
-    AddProject(app);
-    app->add_option("--view", parsed_.view, "Name of a view");
-    app->add_option("--key", parsed_.names, "An entity key; may be given often")
-        ->allow_extra_args(false);
-  }
-  void AddRuns() {
-    CLI::App* group = AddGroup("runs", "Look at training runs");
-    AddProject(Add(*group, "list", "List runs, newest first", "  millrace runs list examples/churn",
-                   [this] { return Show(actions_.RunsList(parsed_.invocation)); }));
-    CLI::App* show = Add(
-        *group, "show", "Show a run's parameters, metrics and tags", "  millrace runs show RUN_ID",
-        [this] { return Show(actions_.RunsShow(parsed_.invocation, parsed_.name)); });
-    show->add_option("RUN_ID", parsed_.name, "32 hex digits, or enough of them to be unique")
-        ->required();
-    AddProject(show);
-    CLI::App* compare =
-        Add(*group, "compare", "Compare runs side by side", "  millrace runs compare RUN_A RUN_B",
-            [this] { return Show(actions_.RunsCompare(parsed_.invocation, parsed_.names)); });
-    compare->add_option("RUN_IDS", parsed_.names, "Two or more runs")->required()->expected(2, 16);
-    compare->add_option("--project", parsed_.project,
-                        "Folder of the project (default: the current one)");
-  }
-  void AddModels() {
-    CLI::App* group = AddGroup("models", "Look at registered models");
-    AddProject(Add(*group, "list", "List registered models",
-                   "  millrace models list examples/churn",
-                   [this] { return Show(actions_.ModelsList(parsed_.invocation)); }));
-    CLI::App* show = Add(*group, "show", "Show a model's versions, aliases and metrics",
-                         "  millrace models show churn examples/churn", [this] {
-                           return Show(actions_.ModelsShow(parsed_.invocation, parsed_.name));
-                         });
-    show->add_option("NAME", parsed_.name, "Name of the model")->required();
-    AddProject(show);
-  }
-  void AddConfig() {
-    CLI::App* group = AddGroup("config", "Look at settings");
-    AddProject(Add(*group, "show", "Print every setting with its value and origin",
-                   "  MILLRACE_PORT=8080 millrace config show",
-                   [this] { return Show(actions_.ConfigShow(parsed_.invocation)); }));
-  }
-  void AddRest() {
-    AddProject(Add(root_, "doctor", "Check this machine: what is missing, and how to mend it",
-                   "  millrace doctor",
-                   [this] { return Show(actions_.Doctor(parsed_.invocation)); }));
-    CLI::App* schema =
-        Add(root_, "schema", "Print the JSON Schema of a kind of project file",
-            "  millrace schema features", [this] { return Show(actions_.Schema(parsed_.name)); });
-    schema->add_option("KIND", parsed_.name, "Kind of file; without it the kinds are listed");
-    Add(root_, "version", "Print the version and what it is linked with",
-        "  millrace version --json", [this] { return Show(actions_.Version()); });
-    CLI::App* completion =
-        Add(root_, "completion", "Print a completion script for a shell",
-            "  millrace completion bash > ~/.millrace.bash", [this] { return Completion(); });
-    completion->add_option("SHELL", parsed_.name, "bash, zsh or fish")->required();
-  }
+}  // namespace
 
-  Result<void> Run() {
-    if (!parsed_.pipeline.empty()) {
-      parsed_.run.pipeline = parsed_.pipeline;
-    }
-    const bool as_json = parsed_.invocation.as_json;
-    RunView view(console_, as_json);
-    RunReport report;
-    const Result<void> result = actions_.Run(parsed_.invocation, parsed_.run, view, report);
-    if (as_json) {
-      // Also after a failure: a machine wants to know which stage it was.
-      console_.Line(RunReportJson(report));
-    } else if (!report.stages.empty()) {
-      PrintRunReport(report, console_);
-    }
-    if (result.ok() && report.gate_failed && parsed_.run.fail_on_gate) {
-      return base::FailedPrecondition("the new version of model " + report.model_name +
-                                      " did not pass its gates")
-          .Hint("the register stage shows which gate failed, with both numbers");
-    }
-    return result;
-  }
+void Builder::AddCommands() {
+  AddInit();
+  AddRun();
+  AddValidate();
+  AddServe();
+  AddPredict();
+  AddFeatures();
+  AddRuns();
+  AddModels();
+  AddConfig();
+  AddRest();
+}
 
-  static void CollectWords(const CLI::App& app, const std::string& path,
-                           std::vector<CommandWords>& commands) {
-    CommandWords words{path, {}};
-    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-      words.words.push_back(sub->get_name());
-      CollectWords(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), commands);
-    }
-    for (const CLI::Option* option : app.get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        words.words.push_back("--" + name);
-      }
-    }
-    commands.push_back(std::move(words));
+CLI::App* Builder::Add(CLI::App& parent, const std::string& name, const std::string& sentence,
+                       const std::string& examples, Command command) {
+  CLI::App* app = parent.add_subcommand(name, sentence);
+  app->footer("Examples:\n" + examples);
+  app->add_flag("--json", parsed_.invocation.as_json, "Print one JSON value instead of text");
+  for (const SettingInfo& setting : SettingDeclarations()) {
+    app->add_option(FlagOf(setting), parsed_.setting_texts[setting.name],
+                    setting.description + " [" + VariableOf(setting) + "]")
+        ->group("Settings");
   }
-  Result<void> Completion() {
-    std::vector<CommandWords> commands;
-    CollectWords(root_, "", commands);
-    MILL_ASSIGN_OR_RETURN(const std::string script, CompletionScript(parsed_.name, commands));
-    console_.Line(script);
-    return {};
-  }
+  app->callback([this, command = std::move(command)] { chosen_ = command; });
+  return app;
+}
 
-  CLI::App& root_;
-  Actions& actions_;
-  Console& console_;
-  Parsed& parsed_;
-  Command chosen_;
-};
+CLI::App* Builder::AddGroup(const std::string& name, const std::string& sentence) {
+  CLI::App* app = root_.add_subcommand(name, sentence);
+  app->require_subcommand(1);
+  return app;
+}
+
+void Builder::AddProject(CLI::App* app) {
+  app->add_option("PROJECT", parsed_.project, "Folder of the project (default: the current one)");
+}
+
+void Builder::AddProjectFlag(CLI::App* app) {
+  app->add_option("--project", parsed_.project, "Folder of the project (default: the current one)");
+}
+
+Result<void> Builder::Show(Result<Document> document) {
+  if (!document.ok()) {
+    return std::move(document).error();
+  }
+  console_.Print(*document, parsed_.invocation.as_json);
+  return {};
+}
+
+void Builder::AddInit() {
+  CLI::App* app =
+      Add(root_, "init", "Make a new project that runs: commented files and a sample of real data",
+          "  millrace init shop && millrace run shop",
+          [this] { return Show(actions_.Init(parsed_.directory)); });
+  app->add_option("DIR", parsed_.directory, "Folder to make; must not exist or be empty")
+      ->required();
+}
+
+void Builder::AddRun() {
+  CLI::App* app =
+      Add(root_, "run", "Run a pipeline: only what changed since the last run is computed again",
+          "  millrace run examples/churn\n  millrace run --pipeline train --json",
+          [this] { return Run(); });
+  AddProject(app);
+  app->add_option("--pipeline", parsed_.pipeline, "Name of the pipeline (default: the only one)");
+  app->add_flag("--fail-on-gate", parsed_.run.fail_on_gate,
+                "Exit with 5 when the new model does not pass its gates");
+  app->add_flag("--no-cache", parsed_.run.no_cache, "Compute every step again");
+}
+
+void Builder::AddValidate() {
+  CLI::App* app = Add(root_, "validate", "Check every project file and tell all mistakes at once",
+                      "  millrace validate examples/churn",
+                      [this] { return Show(actions_.Validate(parsed_.invocation)); });
+  AddProject(app);
+}
+
+void Builder::AddServe() {
+  CLI::App* app =
+      Add(root_, "serve", "Answer predictions over HTTP (MLflow and Open Inference Protocol)",
+          "  millrace serve examples/churn --port 5000\n"
+          "  curl -s localhost:5000/invocations -H 'Content-Type: application/json' \\\n"
+          "    -d '{\"dataframe_records\": [{\"customer_id\": 12347}]}'",
+          [this] {
+            ServeOptions options;
+            options.on_ready = [this](const std::string& address) {
+              console_.Line("listening on " + address);
+            };
+            return actions_.Serve(parsed_.invocation, options);
+          });
+  AddProject(app);
+}
+
+void Builder::AddPredict() {
+  CLI::App* app =
+      Add(root_, "predict", "Predict from the command line, by key or for a file of rows",
+          "  millrace predict examples/churn --key 12347 --key 12348\n"
+          "  millrace predict examples/churn --input rows.csv --output scores.parquet",
+          [this] {
+            if (!parsed_.input.empty()) {
+              parsed_.predict.input = parsed_.input;
+            }
+            if (!parsed_.output.empty()) {
+              parsed_.predict.output = parsed_.output;
+            }
+            return Show(actions_.Predict(parsed_.invocation, parsed_.predict));
+          });
+  AddProject(app);
+  app->add_option("--endpoint", parsed_.predict.endpoint,
+                  "Name of the endpoint (default: the only one)");
+  app->add_option("--key", parsed_.predict.keys, "An entity key; may be given often")
+      ->allow_extra_args(false);
+  app->add_option("--input", parsed_.input, "CSV or Parquet file with full rows or with keys");
+  app->add_option("--output", parsed_.output, "Write the scores to this Parquet file");
+}
+
+void Builder::AddFeatures() {
+  CLI::App* group = AddGroup("features", "Look at feature views");
+  CLI::App* app =
+      Add(*group, "show", "Show the views, or one view's stored values",
+          "  millrace features show examples/churn\n"
+          "  millrace features show examples/churn --view product_sales --key 85123A",
+          [this] {
+            return Show(actions_.FeaturesShow(parsed_.invocation, parsed_.view, parsed_.names));
+          });
+  AddProject(app);
+  app->add_option("--view", parsed_.view, "Name of a view");
+  app->add_option("--key", parsed_.names, "An entity key; may be given often")
+      ->allow_extra_args(false);
+}
+
+void Builder::AddConfig() {
+  CLI::App* group = AddGroup("config", "Look at settings");
+  AddProject(Add(*group, "show", "Print every setting with its value and origin",
+                 "  MILLRACE_PORT=8080 millrace config show",
+                 [this] { return Show(actions_.ConfigShow(parsed_.invocation)); }));
+}
+
+void Builder::AddRest() {
+  AddProject(Add(root_, "doctor", "Check this machine: what is missing, and how to mend it",
+                 "  millrace doctor",
+                 [this] { return Show(actions_.Doctor(parsed_.invocation)); }));
+  CLI::App* schema =
+      Add(root_, "schema", "Print the JSON Schema of a kind of project file",
+          "  millrace schema features", [this] { return Show(actions_.Schema(parsed_.name)); });
+  schema->add_option("KIND", parsed_.name, "Kind of file; without it the kinds are listed");
+  Add(root_, "version", "Print the version and what it is linked with", "  millrace version --json",
+      [this] { return Show(actions_.Version()); });
+  CLI::App* completion =
+      Add(root_, "completion", "Print a completion script for a shell",
+          "  millrace completion bash > ~/.millrace.bash", [this] { return Completion(); });
+  completion->add_option("SHELL", parsed_.name, "bash, zsh or fish")->required();
+}
+
+Result<void> Builder::Run() {
+  if (!parsed_.pipeline.empty()) {
+    parsed_.run.pipeline = parsed_.pipeline;
+  }
+  const bool as_json = parsed_.invocation.as_json;
+  RunView view(console_, as_json);
+  RunReport report;
+  const Result<void> result = actions_.Run(parsed_.invocation, parsed_.run, view, report);
+  if (as_json) {
+    // Also after a failure: a machine wants to know which stage it was.
+    console_.Line(RunReportJson(report));
+  } else if (!report.stages.empty()) {
+    PrintRunReport(report, console_);
+  }
+  if (result.ok() && report.gate_failed && parsed_.run.fail_on_gate) {
+    return base::FailedPrecondition("the new version of model " + report.model_name +
+                                    " did not pass its gates")
+        .Hint("the register stage shows which gate failed, with both numbers");
+  }
+  return result;
+}
+
+Result<void> Builder::Completion() {
+  std::vector<CommandWords> commands;
+  CollectWords(root_, "", commands);
+  MILL_ASSIGN_OR_RETURN(const std::string script, CompletionScript(parsed_.name, commands));
+  console_.Line(script);
+  return {};
+}
+
+}  // namespace internal
+
+namespace {
 
 /// The parser would only say that a command is missing; the word that is none, and the nearest that
 /// is one, help more.
@@ -303,8 +260,8 @@ int RunCommandLine(const std::vector<std::string>& arguments, Actions& actions, 
       "--help");
   root.require_subcommand(1);
   root.get_formatter()->column_width(34);
-  Parsed parsed;
-  Builder builder(root, actions, console, parsed);
+  internal::Parsed parsed;
+  internal::Builder builder(root, actions, console, parsed);
   builder.AddCommands();
   if (const std::optional<Error> unknown = UnknownCommand(root, arguments)) {
     console.PrintError(*unknown);

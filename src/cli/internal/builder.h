@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the tree of commands; each group of commands has a source of its own.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/actions.h"
+#include "cli/console.h"
+
+namespace millrace::cli::internal {
+
+/// Everything the flags are parsed into; lives as long as the parser.
+struct Parsed {
+  Invocation invocation;
+  std::string project;
+  std::map<std::string, std::string> setting_texts;
+  RunOptions run;
+  std::string pipeline;
+  PredictOptions predict;
+  std::string input;
+  std::string output;
+  std::string directory;
+  std::string view;
+  std::string name;
+  std::vector<std::string> names;
+};
+
+/// The command that was chosen: prints its own answer.
+using Command = std::function<Result<void>()>;
+
+class Builder {
+ public:
+  Builder(CLI::App& root, Actions& actions, Console& console, Parsed& parsed)
+      : root_(root), actions_(actions), console_(console), parsed_(parsed) {}
+
+  void AddCommands();
+  const Command& chosen() const { return chosen_; }
+
+ private:
+  /// A command with its sentence and examples; `examples` are whole lines.
+  CLI::App* Add(CLI::App& parent, const std::string& name, const std::string& sentence,
+                const std::string& examples, Command command);
+  CLI::App* AddGroup(const std::string& name, const std::string& sentence);
+  /// The optional last argument PROJECT.
+  void AddProject(CLI::App* app);
+  /// The same as --project, for commands whose arguments are a list.
+  void AddProjectFlag(CLI::App* app);
+  Result<void> Show(Result<Document> document);
+
+  void AddInit();
+  void AddRun();
+  void AddValidate();
+  void AddServe();
+  void AddPredict();
+  void AddFeatures();
+  void AddRuns();    // commands_runs.cc
+  void AddModels();  // commands_models.cc
+  void AddConfig();
+  void AddRest();
+  Result<void> Run();
+  Result<void> Completion();
+
+  CLI::App& root_;
+  Actions& actions_;
+  Console& console_;
+  Parsed& parsed_;
+  Command chosen_;
+};
+
+}  // namespace millrace::cli::internal
