@@ -77,9 +77,16 @@ Result<void> TouchModel(store::Metadata& metadata, const std::string& name, std:
 }  // namespace internal
 
 Result<std::unique_ptr<Registry>> Registry::Open(store::Metadata& metadata,
-                                                 const base::Clock& clock) {
+                                                 const base::Clock& clock,
+                                                 const RegistryOptions& options) {
   MILL_RETURN_IF_ERROR(internal::MigrateAll(metadata).With("making the tables of the registry"));
-  return std::make_unique<Registry>(metadata, clock);
+  return std::make_unique<Registry>(metadata, clock, options);
+}
+
+Registry Registry::As(std::string actor) const {
+  Registry other = *this;
+  other.actor_ = std::move(actor);
+  return other;
 }
 
 std::int64_t Registry::NowMs() const {

@@ -7,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,10 +21,10 @@ class Metadata;
 
 namespace millrace::tracking {
 
-/// What RegisterVersion takes.
+/// What RegisterVersion and CreateVersion take.
 struct VersionRequest {
   std::string name = {};
-  /// "models:/m-<id>" or a path.
+  /// "models:/m-<id>", "models:/<name>/<version>", "runs:/<run id>/<path>", a URI or a path.
   std::string source = {};
   /// The folder with the MLmodel file; empty: the artifact location of `model_id`.
   std::string storage_location = {};
@@ -30,6 +32,8 @@ struct VersionRequest {
   std::string run_id = {};
   std::string model_id = {};
   std::string description = {};
+  /// A page about the run elsewhere; kept as it is.
+  std::string run_link = {};
   Tags tags = {};
   /// Not empty: a second RegisterVersion with the same key returns the first version unchanged, so
   /// that a step repeated after a crash makes no second version. A deleted version gives its key
@@ -37,8 +41,27 @@ struct VersionRequest {
   std::string idempotency_key = {};
 };
 
+/// A search as MLflow's clients write it: filter and order_by in MLflow's grammar (search.h).
+struct RegistrySearch {
+  std::string filter = {};
+  std::vector<std::string> order_by = {};
+  /// Empty: the first page.
+  std::string page_token = {};
+  int max_results = 100;
+};
+
+struct RegistryOptions {
+  /// Not empty: CreateVersion refuses a source in which this pattern (PCRE2) is not found.
+  std::string source_pattern = {};
+};
+
+/// A registered model with this tag set to "true" is a prompt: searches leave it out unless asked.
+inline constexpr std::string_view kIsPromptTag = "mlflow.prompt.is_prompt";
+
 /// Models and versions. Thread-safe; several processes may hold one on the same database. Each call
-/// is one transaction. Errors of every call:
+/// is one transaction; each change is also an entry of the audit log (audit.h) and, where a webhook
+/// asks for it, a delivery (webhooks.h), in the same transaction. A version is immutable but for
+/// its description, tags, aliases and stage. Errors of every call:
 ///   - kNotFound: "Registered Model with name=N not found", "Model Version (name=N, version=V) not
 ///   found"
 ///   - kInvalidArgument: a name that is blank or holds '/' or ':', an alias outside [\w-]{1,255},
@@ -46,19 +69,24 @@ struct VersionRequest {
 class Registry {
  public:
   /// Migrates the tables (those of TrackingStore too). The references outlive the registry.
-  static Result<std::unique_ptr<Registry>> Open(store::Metadata& metadata,
-                                                const base::Clock& clock);
-  Registry(store::Metadata& metadata, const base::Clock& clock)
-      : metadata_(metadata), clock_(clock) {}
+  static Result<std::unique_ptr<Registry>> Open(store::Metadata& metadata, const base::Clock& clock,
+                                                const RegistryOptions& options = {});
+  Registry(store::Metadata& metadata, const base::Clock& clock, RegistryOptions options = {})
+      : metadata_(metadata), clock_(clock), options_(std::move(options)) {}
+  /// The same registry, whose changes the audit log records as done by `actor` (a user's name).
+  Registry As(std::string actor) const;
 
-  /// kAlreadyExists: "Registered Model (name=N) already exists."
+  /// kAlreadyExists: "Registered Model (name=N) already exists.", "Prompt (name=N) already exists."
   Result<RegisteredModel> CreateModel(const std::string& name, const std::string& description = "",
                                       const Tags& tags = {});
   /// The model of that name, made if there is none.
   Result<RegisteredModel> EnsureModel(const std::string& name);
   Result<RegisteredModel> GetModel(const std::string& name);
-  /// By name.
+  /// By name; prompts too.
   Result<std::vector<RegisteredModel>> ListModels();
+  /// By name unless ordered otherwise; max_results up to 1000. Prompts only where the filter asks
+  /// for them.
+  Result<Page<RegisteredModel>> SearchModels(const RegistrySearch& search);
   /// Versions, aliases and tags go along.
   Result<RegisteredModel> RenameModel(const std::string& name, const std::string& new_name);
   Result<RegisteredModel> UpdateModel(const std::string& name, const std::string& description);
@@ -68,12 +96,26 @@ class Registry {
                            const std::string& value);
   Result<void> DeleteModelTag(const std::string& name, const std::string& key);
 
-  /// A new version: the greatest number ever used plus one. The model must exist.
+  /// A new version from a caller of this program, who may name any source: the greatest number
+  /// ever used plus one. The model must exist.
   Result<ModelVersion> RegisterVersion(const VersionRequest& request);
+  /// The same for a client, as MLflow does it: resolves models:/ sources (run and logged model from
+  /// the version that is copied), notes the version on its logged model, and refuses, as
+  /// kInvalidArgument, a local path outside the folder of the run or logged model named, ".." under
+  /// any percent-encoding, and a source that RegistryOptions::source_pattern does not match.
+  Result<ModelVersion> CreateVersion(const VersionRequest& request);
   Result<ModelVersion> GetVersion(const std::string& name, std::int64_t version);
   Result<std::optional<ModelVersion>> FindVersionByKey(const std::string& idempotency_key);
   /// Newest first.
   Result<std::vector<ModelVersion>> ListVersions(const std::string& name);
+  /// Newest first unless ordered otherwise; max_results up to 200,000. Without aliases, and prompts
+  /// only where the filter asks for them, as in MLflow.
+  Result<Page<ModelVersion>> SearchVersions(const RegistrySearch& search);
+  /// The newest version of each stage, or of the stages named (any letter case).
+  Result<std::vector<ModelVersion>> LatestVersions(const std::string& name,
+                                                   const std::vector<std::string>& stages = {});
+  /// Where a client finds the files of a version.
+  Result<std::string> DownloadUri(const std::string& name, std::int64_t version);
   /// Only the description of a version can change.
   Result<ModelVersion> UpdateVersion(const std::string& name, std::int64_t version,
                                      const std::string& description);
@@ -91,8 +133,8 @@ class Registry {
   Result<void> SetAlias(const std::string& name, const std::string& alias, std::int64_t version);
   /// Nothing happens if the model has no such alias.
   Result<void> DeleteAlias(const std::string& name, const std::string& alias);
-  /// kInvalidArgument if the model has no such alias, as MLflow says it; kNotFound if there is no
-  /// such model.
+  /// "latest": the version with the greatest number. kInvalidArgument if the model has no such
+  /// alias, as MLflow says it; kNotFound if there is no such model.
   Result<ModelVersion> GetByAlias(const std::string& name, const std::string& alias);
   /// The same, but empty if the model or the alias does not exist.
   Result<std::optional<ModelVersion>> FindByAlias(const std::string& name,
@@ -103,6 +145,8 @@ class Registry {
 
   store::Metadata& metadata_;
   const base::Clock& clock_;
+  RegistryOptions options_;
+  std::string actor_;
 };
 
 }  // namespace millrace::tracking

@@ -151,18 +151,6 @@ struct LoggedModel {
   std::vector<LoggedModelMetric> metrics = {};
 };
 
-struct RegisteredModel {
-  std::string name;
-  std::string description;
-  std::int64_t creation_time_ms = 0;
-  std::int64_t last_update_time_ms = 0;
-  Tags tags;
-  /// Alias to version.
-  std::map<std::string, std::int64_t> aliases;
-  /// The greatest version; 0 if there is none.
-  std::int64_t latest_version = 0;
-};
-
 struct ModelVersion {
   std::string name;
   std::int64_t version = 0;
@@ -173,12 +161,27 @@ struct ModelVersion {
   std::string run_id;
   std::string model_id;
   std::string description;
+  std::string run_link;
   /// "None", "Staging", "Production", "Archived".
   std::string stage = "None";
   std::int64_t creation_time_ms = 0;
   std::int64_t last_update_time_ms = 0;
   Tags tags;
   std::vector<std::string> aliases;
+};
+
+struct RegisteredModel {
+  std::string name;
+  std::string description;
+  std::int64_t creation_time_ms = 0;
+  std::int64_t last_update_time_ms = 0;
+  Tags tags;
+  /// Alias to version.
+  std::map<std::string, std::int64_t> aliases;
+  /// The greatest version; 0 if there is none.
+  std::int64_t latest_version = 0;
+  /// The newest version of each stage that has one, without aliases.
+  std::vector<ModelVersion> latest_versions;
 };
 
 }  // namespace millrace::tracking
