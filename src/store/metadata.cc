@@ -65,10 +65,8 @@ Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
     MILL_CHECK_EQ(migration.version, last + 1);
     last = migration.version;
   }
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<Row> has_table,
-      Query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"));
-  if (has_table.empty()) {
+  MILL_ASSIGN_OR_RETURN(const bool has_table, HasTable("schema_migrations"));
+  if (!has_table) {
     MILL_RETURN_IF_ERROR(Execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations "
         "(module TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (module, version)) STRICT"));
@@ -97,12 +95,36 @@ Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
   return {};
 }
 
-std::int64_t IntOr(const Value& value, std::int64_t fallback) {
+Result<std::vector<Row>> Metadata::Query(std::string_view sql, std::span<const Value> params) {
+  std::vector<Row> rows;
+  MILL_RETURN_IF_ERROR(ForEach(sql, params, [&rows](RowView view) {
+    Row& row = rows.emplace_back();
+    row.reserve(view.size());
+    for (const ValueView& value : view) {
+      if (const auto* text = std::get_if<std::string_view>(&value)) {
+        row.emplace_back(std::in_place_type<std::string>, *text);
+      } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+        row.emplace_back(*integer);
+      } else if (const auto* real = std::get_if<double>(&value)) {
+        row.emplace_back(*real);
+      } else {
+        row.emplace_back();
+      }
+    }
+  }));
+  return rows;
+}
+
+namespace {
+
+template <typename AnyValue>
+std::int64_t AnyIntOr(const AnyValue& value, std::int64_t fallback) {
   MILL_CHECK(IsNull(value) || std::holds_alternative<std::int64_t>(value));
   return IsNull(value) ? fallback : std::get<std::int64_t>(value);
 }
 
-double DoubleOr(const Value& value, double fallback) {
+template <typename AnyValue>
+double AnyDoubleOr(const AnyValue& value, double fallback) {
   if (const auto* integer = std::get_if<std::int64_t>(&value)) {
     return static_cast<double>(*integer);
   }
@@ -110,9 +132,32 @@ double DoubleOr(const Value& value, double fallback) {
   return IsNull(value) ? fallback : std::get<double>(value);
 }
 
+}  // namespace
+
+std::int64_t IntOr(const Value& value, std::int64_t fallback) {
+  return AnyIntOr(value, fallback);
+}
+
+std::int64_t IntOr(const ValueView& value, std::int64_t fallback) {
+  return AnyIntOr(value, fallback);
+}
+
+double DoubleOr(const Value& value, double fallback) {
+  return AnyDoubleOr(value, fallback);
+}
+
+double DoubleOr(const ValueView& value, double fallback) {
+  return AnyDoubleOr(value, fallback);
+}
+
 std::string TextOr(const Value& value, std::string_view fallback) {
   MILL_CHECK(IsNull(value) || std::holds_alternative<std::string>(value));
   return IsNull(value) ? std::string(fallback) : std::get<std::string>(value);
+}
+
+std::string_view TextOr(const ValueView& value, std::string_view fallback) {
+  MILL_CHECK(IsNull(value) || std::holds_alternative<std::string_view>(value));
+  return IsNull(value) ? fallback : std::get<std::string_view>(value);
 }
 
 }  // namespace millrace::store

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,12 @@ namespace millrace::store {
 /// NULL, INTEGER, REAL or TEXT; bytes are texts.
 using Value = std::variant<std::monostate, std::int64_t, double, std::string>;
 using Row = std::vector<Value>;
+/// A Value without a copy of its text.
+using ValueView = std::variant<std::monostate, std::int64_t, double, std::string_view>;
+/// The columns of one row; valid until the row function returns.
+using RowView = std::span<const ValueView>;
+/// Gets each row of a result as it is read. It makes no calls of the same Metadata.
+using RowFunction = std::function<void(RowView)>;
 
 /// One change of a module's tables. Never edited once released; a new change is a new version.
 struct Migration {
@@ -30,9 +37,17 @@ struct Migration {
 
 class Transaction;
 
-/// A database connection. Thread-safe: statements are serialised, and a Transaction keeps other
-/// threads out until it ends. Parameters are bound to `?` in order; a wrong number of them is
-/// kInvalidArgument.
+/// How much an acknowledged write survives: kDisk a power failure, kProcess only the death of this
+/// program (kill -9).
+enum class Durability { kDisk, kProcess };
+
+/// A metadata database. Thread-safe. There is one writer: statements that write wait for each
+/// other, and a Transaction keeps other writers out until it ends, those of other processes too.
+/// Queries that only read wait for nobody; each sees what was committed before its call. In a
+/// thread with an open Transaction they see what that has written. Parameters are bound to `?` in
+/// order; a wrong number of them is kInvalidArgument.
+///
+/// After a failed statement an open Transaction (or nested one) may only be rolled back.
 ///
 /// Errors of all calls: kAlreadyExists for a UNIQUE or PRIMARY KEY violation, kFailedPrecondition
 /// for other constraints, kUnavailable when another process holds the database for longer than the
@@ -51,9 +66,18 @@ class Metadata {
   /// The same; returns the number of rows that the statement changed.
   virtual Result<std::int64_t> ExecuteCounted(std::string_view sql,
                                               std::span<const Value> params = {}) = 0;
-  /// Runs one statement and returns all its rows (SELECT, or INSERT ... RETURNING).
-  virtual Result<std::vector<Row>> Query(std::string_view sql,
-                                         std::span<const Value> params = {}) = 0;
+  /// Runs one statement and gives its rows to `row` one by one (SELECT, or INSERT ... RETURNING):
+  /// no memory beyond a row, however many there are. A long one keeps the write-ahead log of SQLite
+  /// from starting over.
+  virtual Result<void> ForEach(std::string_view sql, std::span<const Value> params,
+                               const RowFunction& row) = 0;
+  /// The same; returns all rows.
+  Result<std::vector<Row>> Query(std::string_view sql, std::span<const Value> params = {});
+  /// A number that differs from an earlier one if anything was committed in between, by this
+  /// process or another (it may differ without). For caches: ask before reading what is cached.
+  /// Cost: about a microsecond with SQLite, a round trip with PostgreSQL.
+  virtual Result<std::uint64_t> DataVersion() = 0;
+  virtual Result<bool> HasTable(const std::string& name) = 0;
 
   Result<void> Execute(std::string_view sql, std::initializer_list<Value> params) {
     return Execute(sql, std::span<const Value>(params.begin(), params.size()));
@@ -63,6 +87,10 @@ class Metadata {
   }
   Result<std::vector<Row>> Query(std::string_view sql, std::initializer_list<Value> params) {
     return Query(sql, std::span<const Value>(params.begin(), params.size()));
+  }
+  Result<void> ForEach(std::string_view sql, std::initializer_list<Value> params,
+                       const RowFunction& row) {
+    return ForEach(sql, std::span<const Value>(params.begin(), params.size()), row);
   }
 
   /// Brings each module's tables to its newest version, each migration in its own transaction.
@@ -99,9 +127,11 @@ class Transaction {
 struct SqliteOptions {
   /// How long a statement waits for another process.
   int busy_timeout_ms = 10'000;
+  Durability durability = Durability::kDisk;
 };
 
-/// Opens or makes an SQLite database: WAL, synchronous=FULL, foreign keys on.
+/// Opens or makes an SQLite database: WAL, foreign keys on, synchronous=FULL for kDisk and NORMAL
+/// for kProcess. One connection writes; others, opened as they are needed, read.
 Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path,
                                              const SqliteOptions& options = {});
 
@@ -110,6 +140,12 @@ std::int64_t IntOr(const Value& value, std::int64_t fallback);
 double DoubleOr(const Value& value, double fallback);
 std::string TextOr(const Value& value, std::string_view fallback);
 inline bool IsNull(const Value& value) {
+  return std::holds_alternative<std::monostate>(value);
+}
+std::int64_t IntOr(const ValueView& value, std::int64_t fallback);
+double DoubleOr(const ValueView& value, double fallback);
+std::string_view TextOr(const ValueView& value, std::string_view fallback);
+inline bool IsNull(const ValueView& value) {
   return std::holds_alternative<std::monostate>(value);
 }
 
