@@ -12,7 +12,8 @@ libraries of scripts/native.lock into third_party/, each checked by sha256. Safe
 repeat; prints nothing when there is nothing to do.
 
   --lint    also the pinned clang-format and clang-tidy, in third_party/lint
-  --tests   also the pinned Python packages of tests/interop/requirements.txt, in third_party/pytest
+  --tests   also the Debian packages of scripts/packages-tests.txt, and the pinned Python packages of
+            tests/interop/requirements.txt in third_party/pytest
   --fuzz    also the Debian packages of scripts/packages-fuzz.txt
   --bench   also the Debian packages of scripts/packages-bench.txt
   --force   forget what was unpacked and do everything again
@@ -26,7 +27,7 @@ lists=("$root/scripts/packages.txt")
 for argument in "$@"; do
   case $argument in
     --lint) want_lint=1 ;;
-    --tests) want_tests=1 ;;
+    --tests) want_tests=1; lists+=("$root/scripts/packages-tests.txt") ;;
     --fuzz | --bench) lists+=("$root/scripts/packages-${argument#--}.txt") ;;
     --force) rm -rf "$third_party" ;;
     --help | -h) usage; exit 0 ;;

@@ -95,8 +95,10 @@ Result<std::uint64_t> Database::DataVersion() {
 }
 
 Result<bool> Database::HasTable(const std::string& name) {
-  const std::lock_guard lock(writer_mutex_);
-  return writer_->HasTable(name);
+  bool is_there = false;
+  MILL_RETURN_IF_ERROR(
+      ForEach(writer_->table_query(), {name}, [&is_there](RowView) { is_there = true; }));
+  return is_there;
 }
 
 Result<void> Database::CheckTransaction() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The metadata database behind an interface: SQL statements, transactions, migrations. SQLite is
-// the embedded one.
+// The metadata database behind an interface: SQL statements, transactions, migrations; SQLite or
+// PostgreSQL.
 #pragma once
 
 #include <cstdint>
@@ -134,6 +134,24 @@ struct SqliteOptions {
 /// for kProcess. One connection writes; others, opened as they are needed, read.
 Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path,
                                              const SqliteOptions& options = {});
+
+struct PostgresOptions {
+  /// How long a transaction waits for that of another process.
+  int lock_timeout_ms = 10'000;
+  /// kProcess is synchronous_commit = off.
+  Durability durability = Durability::kDisk;
+};
+
+/// Opens a PostgreSQL database (12 or newer, encoding UTF8), which any number of processes may
+/// share: one of them writes at a time. SQL is written as for SQLite and translated
+/// (internal/postgres_dialect.h). A lost connection is made again: an open transaction fails with
+/// kUnavailable, a read is tried once more.
+///
+/// @param uri  postgresql://user:password@host:port/database?sslmode=..., as libpq reads it
+///   - kUnavailable if there is no server or no such database, or it refuses the password
+///   - kInvalidArgument for another kind of URI; later for texts with NUL characters
+Result<std::unique_ptr<Metadata>> OpenPostgres(std::string_view uri,
+                                               const PostgresOptions& options = {});
 
 /// Reads of one column; NULL gives the fallback, another type than asked for is a broken invariant.
 std::int64_t IntOr(const Value& value, std::int64_t fallback);

@@ -92,14 +92,8 @@ class Sqlite final : public internal::Connection {
     return static_cast<std::uint64_t>(version);
   }
 
-  Result<bool> HasTable(const std::string& name) override {
-    bool is_there = false;
-    const RowFunction take = [&is_there](RowView) { is_there = true; };
-    const Value param = name;
-    MILL_ASSIGN_OR_RETURN([[maybe_unused]] const auto n,
-                          Run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
-                              std::span(&param, 1), &take));
-    return is_there;
+  std::string_view table_query() const override {
+    return "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
   }
 
  private:

@@ -43,7 +43,8 @@ class Connection {
   virtual bool is_alive() const = 0;
   /// See Metadata::DataVersion; numbers of one connection are comparable.
   virtual Result<std::uint64_t> DataVersion() = 0;
-  virtual Result<bool> HasTable(const std::string& name) = 0;
+  /// Returns a row if there is a table of the name that is its parameter.
+  virtual std::string_view table_query() const = 0;
 };
 
 /// True for a statement that only reads: SELECT, VALUES, and WITH around neither INSERT, UPDATE nor
