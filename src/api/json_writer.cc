@@ -7,6 +7,16 @@
 
 namespace millrace::api::internal {
 
+namespace {
+
+// ASCII that stands for itself in a JSON string.
+bool IsPlain(char c) {
+  return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x80 &&
+         c != '"' && c != '\\';
+}
+
+}  // namespace
+
 std::size_t Utf8Length(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(at);
@@ -33,28 +43,34 @@ std::size_t Utf8Length(std::string_view text, std::size_t at) {
 void AppendJsonString(std::string_view text, std::string& out) {
   static constexpr char kHex[] = "0123456789abcdef";
   out.push_back('"');
+  std::size_t plain = 0;  // [plain, i) goes out as it is
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
-    const std::size_t n = Utf8Length(text, i);
-    if (n == 0) {
-      out.append("\xEF\xBF\xBD");
+    if (IsPlain(c)) {
       ++i;
       continue;
     }
-    if (c == '"' || c == '\\') {
+    const std::size_t n = Utf8Length(text, i);
+    if (n > 1) {
+      i += n;
+      continue;
+    }
+    out.append(text.substr(plain, i - plain));
+    plain = ++i;
+    if (n == 0) {
+      out.append("\xEF\xBF\xBD");
+    } else if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);
     } else if (c == '\n') {
       out.append("\\n");
-    } else if (n == 1 && static_cast<unsigned char>(c) < 0x20) {
+    } else {
       out.append("\\u00");
       out.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
       out.push_back(kHex[static_cast<unsigned char>(c) & 15]);
-    } else {
-      out.append(text.substr(i, n));
     }
-    i += n;
   }
+  out.append(text.substr(plain));
   out.push_back('"');
 }
 
@@ -83,6 +99,79 @@ void AppendJsonInt(std::int64_t value, std::string& out) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   out.append(digits, end);
+}
+
+void JsonWriter::Separate() {
+  const char last = out_.empty() ? '[' : out_.back();
+  if (last != '{' && last != '[' && last != ':') {
+    out_.push_back(',');
+  }
+}
+
+void JsonWriter::BeginObject() {
+  Separate();
+  out_.push_back('{');
+}
+
+void JsonWriter::BeginList() {
+  Separate();
+  out_.push_back('[');
+}
+
+void JsonWriter::Key(std::string_view key) {
+  Separate();
+  out_.push_back('"');
+  out_.append(key);
+  out_.append("\":");
+}
+
+void JsonWriter::Text(std::string_view value) {
+  Separate();
+  AppendJsonString(value, out_);
+}
+
+void JsonWriter::Int(std::int64_t value) {
+  Separate();
+  AppendJsonInt(value, out_);
+}
+
+void JsonWriter::Double(double value) {
+  Separate();
+  if (!std::isfinite(value)) {
+    out_.append(std::isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+    return;
+  }
+  const std::size_t begin = out_.size();
+  AppendJsonDouble(value, out_);
+  if (out_.find_first_of(".e", begin) == std::string::npos) {
+    out_.append(".0");
+  }
+}
+
+void JsonWriter::Text(std::string_view key, std::string_view value) {
+  Key(key);
+  AppendJsonString(value, out_);
+}
+
+void JsonWriter::TextIfAny(std::string_view key, std::string_view value) {
+  if (!value.empty()) {
+    Text(key, value);
+  }
+}
+
+void JsonWriter::Int(std::string_view key, std::int64_t value) {
+  Key(key);
+  AppendJsonInt(value, out_);
+}
+
+void JsonWriter::Double(std::string_view key, double value) {
+  Key(key);
+  Double(value);
+}
+
+void JsonWriter::Bool(std::string_view key, bool value) {
+  Key(key);
+  out_.append(value ? "true" : "false");
 }
 
 }  // namespace millrace::api::internal

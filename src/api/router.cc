@@ -2,7 +2,9 @@
 // Matching of paths.
 #include "api/router.h"
 
+#include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "base/check.h"
 
@@ -27,7 +29,8 @@ bool IsParameter(std::string_view segment) {
   return segment.starts_with('{') && segment.ends_with('}');
 }
 
-// "%20" becomes a blank; a "%" without two hex digits stays as it is.
+}  // namespace
+
 std::string PercentDecode(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -46,9 +49,7 @@ std::string PercentDecode(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
-void Router::Add(std::string_view method, std::string_view pattern, RouteHandler handler) {
+void Router::Add(std::string_view method, std::string_view pattern, RouteAction action) {
   const std::vector<std::string> segments = SplitSegments(pattern);
   bool is_static = true;
   for (const std::string& segment : segments) {
@@ -65,7 +66,7 @@ void Router::Add(std::string_view method, std::string_view pattern, RouteHandler
   }
   route->pattern = std::string(pattern);
   route->segments = segments;
-  const bool is_new = route->methods.emplace(std::string(method), std::move(handler)).second;
+  const bool is_new = route->methods.emplace(std::string(method), std::move(action)).second;
   MILL_CHECK(is_new);
 }
 
@@ -76,10 +77,10 @@ Router::Match Router::FromRoute(const Route& route, std::string_view method,
   match.params = std::move(params);
   const auto found = route.methods.find(method == "HEAD" ? std::string_view("GET") : method);
   if (found != route.methods.end()) {
-    match.handler = &found->second;
+    match.action = &found->second;
     return match;
   }
-  for (const auto& [known, handler] : route.methods) {
+  for (const auto& [known, action] : route.methods) {
     match.allow += (match.allow.empty() ? "" : ", ") + known;
   }
   return match;
@@ -121,6 +122,25 @@ std::vector<std::string> Router::Patterns() const {
     patterns.push_back(route.pattern);
   }
   return patterns;
+}
+
+std::vector<std::pair<std::string, std::string>> Router::Routes() const {
+  std::vector<std::pair<std::string, std::string>> routes;
+  const auto add = [&](const Route& route) {
+    for (const auto& [method, action] : route.methods) {
+      routes.emplace_back(method, route.pattern);
+    }
+  };
+  for (const auto& [pattern, route] : static_routes_) {
+    add(route);
+  }
+  for (const Route& route : routes_) {
+    add(route);
+  }
+  std::sort(routes.begin(), routes.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.second, a.first) < std::tie(b.second, b.first);
+  });
+  return routes;
 }
 
 }  // namespace millrace::api

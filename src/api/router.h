@@ -22,13 +22,27 @@ struct RoutedRequest {
 };
 
 using RouteHandler = std::function<net::Response(const RoutedRequest&)>;
+/// Takes the reply: called once, from any thread, before or after the handler returns.
+using SendReply = std::function<void(net::Response)>;
+using AsyncRouteHandler = std::function<void(const RoutedRequest&, SendReply)>;
+
+/// What a route does; one of the two is set.
+struct RouteAction {
+  RouteHandler answer = {};
+  AsyncRouteHandler answer_later = {};
+  /// Reads files or the database: such a handler never runs on a thread that serves connections.
+  bool blocks = false;
+};
+
+/// "%20" becomes a blank; a "%" without two hex digits stays as it is.
+std::string PercentDecode(std::string_view text);
 
 /// Built once, then read by many threads.
 class Router {
  public:
   struct Match {
     /// Null if nothing matched.
-    const RouteHandler* handler = nullptr;
+    const RouteAction* action = nullptr;
     /// The pattern that matched, or "" : the label of metrics.
     std::string_view pattern;
     std::vector<std::string> params;
@@ -40,16 +54,21 @@ class Router {
   /// @param pattern  "/endpoints/{name}/invocations"; a parameter stands for one whole, non-empty
   /// segment. Static patterns win. The same method and pattern twice is a broken invariant. GET
   /// routes answer HEAD as well.
-  void Add(std::string_view method, std::string_view pattern, RouteHandler handler);
+  void Add(std::string_view method, std::string_view pattern, RouteHandler handler) {
+    Add(method, pattern, RouteAction{.answer = std::move(handler)});
+  }
+  void Add(std::string_view method, std::string_view pattern, RouteAction action);
   /// Every pattern, once.
   std::vector<std::string> Patterns() const;
+  /// Every method and pattern, sorted by pattern.
+  std::vector<std::pair<std::string, std::string>> Routes() const;
   Match Find(std::string_view method, std::string_view path) const;
 
  private:
   struct Route {
     std::string pattern;
     std::vector<std::string> segments;
-    std::map<std::string, RouteHandler, std::less<>> methods;
+    std::map<std::string, RouteAction, std::less<>> methods;
   };
   struct TextHash {
     using is_transparent = void;

@@ -29,11 +29,11 @@ TEST(Router, ParametersAreDecodedAndNotEmpty) {
   Router router;
   router.Add("GET", "/e/{name}/v/{version}", Nothing);
   const auto match = router.Find("GET", "/e/a%20b%2Fc/v/1%zz");
-  ASSERT_NE(match.handler, nullptr);
+  ASSERT_NE(match.action, nullptr);
   EXPECT_EQ(match.params, (std::vector<std::string>{"a b/c", "1%zz"}));
-  EXPECT_EQ(router.Find("GET", "/e//v/1").handler, nullptr);
-  EXPECT_EQ(router.Find("GET", "/e/a/v/1/").handler, nullptr);
-  EXPECT_EQ(router.Find("GET", "").handler, nullptr);
+  EXPECT_EQ(router.Find("GET", "/e//v/1").action, nullptr);
+  EXPECT_EQ(router.Find("GET", "/e/a/v/1/").action, nullptr);
+  EXPECT_EQ(router.Find("GET", "").action, nullptr);
 }
 
 TEST(Router, KnownPathWithAnotherMethodListsTheAllowedOnes) {
@@ -42,7 +42,7 @@ TEST(Router, KnownPathWithAnotherMethodListsTheAllowedOnes) {
   router.Add("POST", "/a", Nothing);
   EXPECT_EQ(router.Find("DELETE", "/a").allow, "GET, POST");
   EXPECT_EQ(router.Find("DELETE", "/b").allow, "");
-  EXPECT_NE(router.Find("HEAD", "/a").handler, nullptr);
+  EXPECT_NE(router.Find("HEAD", "/a").action, nullptr);
 }
 
 TEST(JsonWriter, EscapesAndReplacesWhatIsNoUtf8) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <exception>
+#include <future>
 #include <utility>
 
 #include "api/internal/replies.h"
@@ -49,15 +50,26 @@ struct Api::Impl {
   mutable Metrics metrics;
   Router router;
 
+  static net::Response Run(const RouteAction& action, const RoutedRequest& request) {
+    if (action.answer) {
+      return action.answer(request);
+    }
+    const auto promise = std::make_shared<std::promise<net::Response>>();
+    std::future<net::Response> reply = promise->get_future();
+    action.answer_later(request,
+                        [promise](net::Response it) { promise->set_value(std::move(it)); });
+    return reply.get();
+  }
+
   net::Response Answer(const net::Request& request, std::string_view path,
                        const Router::Match& match) const {
     const bool is_inference = path == "/v2" || path.starts_with("/v2/");
-    if (match.handler == nullptr && match.allow.empty()) {
+    if (match.action == nullptr && match.allow.empty()) {
       return ErrorIn(
           is_inference, 404,
           "no route " + std::string(request.method) + " " + std::string(path.substr(0, 200)));
     }
-    if (match.handler == nullptr) {
+    if (match.action == nullptr) {
       net::Response response = ErrorIn(
           is_inference, 405,
           "method " + std::string(request.method) + " is not allowed here; use " + match.allow);
@@ -65,7 +77,7 @@ struct Api::Impl {
       return response;
     }
     try {
-      return (*match.handler)({request, match.params});
+      return Run(*match.action, {request, match.params});
     } catch (const std::exception& e) {
       if (logger != nullptr) {
         logger->Error("api", "handler_threw", {{"route", match.pattern}, {"what", e.what()}});
@@ -85,6 +97,7 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.online != nullptr) {
     internal::AddOnlineRoutes(*parts.online, impl_->router);
   }
+  internal::AddServerRoutes(impl_->router);
   for (const std::string& pattern : impl_->router.Patterns()) {
     impl_->metrics.AddRoute(pattern);
   }

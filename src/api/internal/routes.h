@@ -17,4 +17,7 @@ void AddInferenceRoutes(const ApiParts& parts, Router& router);
 /// /api/2.0/millrace/online/...
 void AddOnlineRoutes(store::KeyValue& store, Router& router);
 
+/// GET /, server-info, ui-telemetry.
+void AddServerRoutes(Router& router);
+
 }  // namespace millrace::api::internal
