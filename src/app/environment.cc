@@ -31,6 +31,8 @@ cli::Values FileValues(const ProjectFile& file) {
   };
   add("seed", file.seed);
   add("workspace", file.workspace);
+  add("backend_store_uri", file.backend_store_uri);
+  add("durability", file.durability);
   add("threads", file.threads);
   add("log_level", file.log_level);
   add("host", file.host);
@@ -80,8 +82,11 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
       store::Workspace workspace,
       store::Workspace::Open(WorkspacePath(settings, environment->project_root_), create));
   environment->workspace_ = std::make_unique<store::Workspace>(std::move(workspace));
-  MILL_ASSIGN_OR_RETURN(environment->metadata_,
-                        store::OpenSqlite(environment->workspace_->MetadataPath()));
+  MILL_ASSIGN_OR_RETURN(
+      environment->metadata_,
+      store::OpenMetadata(
+          settings.backend_store_uri, environment->workspace_->MetadataPath(),
+          settings.is_durable_on_disk ? store::Durability::kDisk : store::Durability::kProcess));
   MILL_ASSIGN_OR_RETURN(environment->tracking_, tracking::TrackingStore::Open(
                                                     *environment->metadata_,
                                                     *environment->workspace_, environment->clock_));

@@ -15,6 +15,13 @@ const base::Declaration<ProjectFile>& ProjectFile::Declared() {
           .Field("seed", &ProjectFile::seed, "Start of every random choice.", {.minimum = 0})
           .Field("workspace", &ProjectFile::workspace,
                  "Folder for everything that is kept; relative to the project.")
+          .Field("backend_store_uri", &ProjectFile::backend_store_uri,
+                 "Database of experiments, runs and models: postgresql://user@host/database, "
+                 "sqlite:///path, or empty for the workspace's own.")
+          .Field("durability", &ProjectFile::durability,
+                 "What an acknowledged write survives: a power failure (disk), or only the end of "
+                 "this program (process).",
+                 {.one_of = {"disk", "process"}})
           .Field("threads", &ProjectFile::threads,
                  "Threads for features and training; 0 takes the number of cores.",
                  {.minimum = 0, .maximum = 1024})

@@ -21,6 +21,8 @@ struct ProjectFile {
   std::string description;
   std::optional<std::uint64_t> seed;
   std::optional<std::string> workspace;
+  std::optional<std::string> backend_store_uri;
+  std::optional<std::string> durability;
   std::optional<std::int64_t> threads;
   std::optional<std::string> log_level;
   std::optional<std::string> host;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/uri.h"
+
 namespace millrace::cli {
 namespace {
 
@@ -53,6 +55,18 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        "project.",
        {},
        {}},
+      {"backend_store_uri",
+       "",
+       "Database of experiments, runs and models: postgresql://user@host/database, sqlite:///path, "
+       "or empty for the workspace's own.",
+       {},
+       {}},
+      {"durability",
+       "disk",
+       "What an acknowledged write survives: a power failure (disk), or only the end of this "
+       "program (process).",
+       {},
+       {"disk", "process"}},
       {"threads",
        "0",
        "Threads for features and training; 0 takes the number of cores.",
@@ -103,11 +117,15 @@ Result<Settings> ResolveSettings(
   }
   const auto value = [&](const char* name) { return settings.resolved.at(name).value; };
   settings.workspace = value("workspace");
+  settings.backend_store_uri = value("backend_store_uri");
+  settings.is_durable_on_disk = value("durability") == "disk";
   settings.threads = std::stoi(value("threads"));
   settings.log_level = ParseLevel(value("log_level"));
   settings.host = value("host");
   settings.port = std::stoi(value("port"));
   settings.seed = std::stoull(value("seed"));
+  std::string& shown = settings.resolved.at("backend_store_uri").value;
+  shown = base::WithoutPassword(shown);
   return settings;
 }
 

@@ -45,12 +45,15 @@ struct ResolvedSetting {
 /// Every setting's value, parsed.
 struct Settings {
   std::string
-      workspace;    ///< empty: `.millrace` in the project, or in the current folder without one
+      workspace;  ///< empty: `.millrace` in the project, or in the current folder without one
+  std::string backend_store_uri;  ///< empty: the workspace's own database
+  bool is_durable_on_disk = true;
   int threads = 0;  ///< 0: as many as the machine has cores
   base::LogLevel log_level = base::LogLevel::kWarn;
   std::string host;
   int port = 0;
   std::uint64_t seed = 0;
+  /// As they are shown: without passwords.
   std::map<std::string, ResolvedSetting> resolved;
 };
 

@@ -46,6 +46,15 @@ TEST(ResolveSettings, NamesTheChoicesOfABadWord) {
       "setting log_level (millrace.yaml) is \"loud\"; wanted: one of debug, info, warn, error");
 }
 
+TEST(ResolveSettings, PasswordsAreUsedButNotShown) {
+  const std::string uri = "postgresql://me:se@same@db.example:5432/runs?password=se%20same&x=1";
+  const auto settings = ResolveSettings({{"backend_store_uri", uri}}, NoVariable, {});
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->backend_store_uri, uri);
+  EXPECT_EQ(settings->resolved.at("backend_store_uri").value,
+            "postgresql://me:***@db.example:5432/runs?password=***&x=1");
+}
+
 TEST(SettingNames, AreTheSameWordInThreeSpellings) {
   const SettingInfo info{"log_level", "", "", {}, {}};
   EXPECT_EQ(FlagOf(info), "--log-level");

@@ -153,6 +153,16 @@ struct PostgresOptions {
 Result<std::unique_ptr<Metadata>> OpenPostgres(std::string_view uri,
                                                const PostgresOptions& options = {});
 
+/// Opens the database that a URI names.
+///
+/// @param uri           empty (SQLite at `default_path`), sqlite:///path (relative to the current
+///                      folder; sqlite:////path from the root) or postgresql://...
+///   - kInvalidArgument for another kind of URI
+///   - kFailedPrecondition for a database of MLflow's own server
+Result<std::unique_ptr<Metadata>> OpenMetadata(std::string_view uri,
+                                               const std::filesystem::path& default_path,
+                                               Durability durability);
+
 /// Reads of one column; NULL gives the fallback, another type than asked for is a broken invariant.
 std::int64_t IntOr(const Value& value, std::int64_t fallback);
 double DoubleOr(const Value& value, double fallback);

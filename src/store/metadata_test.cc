@@ -119,6 +119,32 @@ TEST(Postgres, ErrorsOfOpeningShowNoPassword) {
             base::ErrorCode::kUnavailable);
 }
 
+TEST(OpenMetadata, TakesUrisOfMlflow) {
+  const Folder folder;
+  const auto path = folder.path / "metadata.db";
+  ASSERT_TRUE(OpenMetadata("", path, Durability::kDisk).ok());
+  EXPECT_TRUE(std::filesystem::exists(path));
+  ASSERT_TRUE(
+      OpenMetadata("sqlite:///" + (folder.path / "a.db").string(), path, Durability::kDisk).ok());
+  EXPECT_TRUE(std::filesystem::exists(folder.path / "a.db"));
+  EXPECT_TRUE(
+      OpenMetadata(PostgresForTests::Instance().NewDatabase(), path, Durability::kProcess).ok());
+  const auto other = OpenMetadata("mysql://me:sesame@host/db", path, Durability::kDisk);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), base::ErrorCode::kInvalidArgument);
+  EXPECT_NE(other.error().message().find("mysql://me:***@host/db"), std::string::npos);
+}
+
+TEST(OpenMetadata, LeavesMlflowsOwnDatabaseAlone) {
+  const Folder folder;
+  const auto path = folder.path / "mlflow.db";
+  ASSERT_TRUE(OpenSqlite(path).value()->Execute("CREATE TABLE alembic_version (a TEXT)").ok());
+  const auto opened = OpenMetadata("sqlite:///" + path.string(), path, Durability::kDisk);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code(), base::ErrorCode::kFailedPrecondition);
+  EXPECT_NE(opened.error().hint().find("millrace import mlflow"), std::string::npos);
+}
+
 TEST(Postgres, DurabilityIsSetAsAskedFor) {
   const std::string uri = PostgresForTests::Instance().NewDatabase();
   const auto setting = [](Metadata& db) {
