@@ -2,6 +2,7 @@
 // From an endpoint to the handlers of its two paths.
 #include "api/internal/mount.h"
 
+#include <memory>
 #include <utility>
 
 #include "api/internal/replies.h"
@@ -52,14 +53,16 @@ void Mount::AddAction(std::string_view method, std::string_view path, std::span<
 
 void Mount::AddAsync(std::string_view method, std::string_view path, std::span<const Field> fields,
                      const AsyncAction& action) const {
-  const auto answer = [fields, action](const RoutedRequest& request, SendReply send) {
+  const auto answer = [fields, action](const RoutedRequest& request, net::Reply reply) {
     const Result<Message> message = Message::Read(request, fields, BuffersOfThisThread());
     if (!message.ok()) {
-      send(MlflowError(message.error()));
+      reply.Send(MlflowError(message.error()));
       return;
     }
-    action(*message, [send = std::move(send)](const Result<void>& done) {
-      send(done.ok() ? JsonReply("{}") : MlflowError(done.error()));
+    // A std::function must be copyable, which a Reply is not.
+    const auto owed = std::make_shared<net::Reply>(std::move(reply));
+    action(*message, [owed](const Result<void>& done) {
+      owed->Send(done.ok() ? JsonReply("{}") : MlflowError(done.error()));
     });
   };
   AddBoth(method, path, {.answer_later = answer});

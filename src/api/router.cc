@@ -62,7 +62,15 @@ void Router::Add(std::string_view method, std::string_view pattern, RouteAction 
     for (Route& known : routes_) {
       route = known.pattern == pattern ? &known : route;
     }
-    route = route == nullptr ? &routes_.emplace_back() : route;
+    if (route == nullptr) {
+      const bool has_rest = segments.back().ends_with("...}");
+      // Routes that take any rest are asked last.
+      const auto place = has_rest ? routes_.end()
+                                  : std::find_if(routes_.begin(), routes_.end(),
+                                                 [](const Route& known) { return known.has_rest; });
+      route = &*routes_.emplace(place);
+      route->has_rest = has_rest;
+    }
   }
   route->pattern = std::string(pattern);
   route->segments = segments;
@@ -93,18 +101,24 @@ Router::Match Router::Find(std::string_view method, std::string_view path) const
   }
   const std::vector<std::string> segments = SplitSegments(path);
   for (const Route& route : routes_) {
-    if (route.segments.size() != segments.size()) {
+    const std::size_t n = route.segments.size() - (route.has_rest ? 1 : 0);
+    if (route.has_rest ? segments.size() <= n : segments.size() != n) {
       continue;
     }
     std::vector<std::string> params;
     bool is_match = true;
-    for (std::size_t i = 0; i < segments.size() && is_match; ++i) {
+    std::size_t rest = 0;
+    for (std::size_t i = 0; i < n && is_match; ++i) {
+      rest += 1 + segments[i].size();
       if (IsParameter(route.segments[i])) {
         is_match = !segments[i].empty();
         params.push_back(PercentDecode(segments[i]));
       } else {
         is_match = route.segments[i] == segments[i];
       }
+    }
+    if (is_match && route.has_rest) {
+      params.emplace_back(path.substr(rest + 1));
     }
     if (is_match) {
       return FromRoute(route, method, std::move(params));

@@ -10,27 +10,34 @@
 #include <utility>
 #include <vector>
 
-#include "net/http_message.h"
+#include "net/http_server.h"
 
 namespace millrace::api {
 
-/// A request with the values of its path's parameters.
+/// A request with the values of its path's parameters. Valid until its reply is sent.
 struct RoutedRequest {
   const net::Request& http;
   /// Percent-decoded values of the {parameters}, in the order of the pattern.
   std::vector<std::string> params;
 };
 
+/// Answers when it returns.
 using RouteHandler = std::function<net::Response(const RoutedRequest&)>;
-/// Takes the reply: called once, from any thread, before or after the handler returns.
-using SendReply = std::function<void(net::Response)>;
-using AsyncRouteHandler = std::function<void(const RoutedRequest&, SendReply)>;
+/// Answers by sending the reply, now or later. `request.http` is valid until then, the rest of
+/// `request` until the handler returns.
+using AsyncRouteHandler = std::function<void(const RoutedRequest& request, net::Reply)>;
+/// Says where the body goes, when the header has come.
+using UploadHandler = std::function<net::BodyRoute(const RoutedRequest& head)>;
 
-/// What a route does; one of the two is set.
+/// What a route does; one handler is set.
 struct RouteAction {
   RouteHandler answer = {};
   AsyncRouteHandler answer_later = {};
-  /// Reads files or the database: such a handler never runs on a thread that serves connections.
+  /// Streams the body to a sink, which also answers. For PUT alone, so that other requests need not
+  /// be looked up twice.
+  UploadHandler take_body = {};
+  /// `answer` reads files or the database: such a handler never runs on a thread that serves
+  /// connections.
   bool blocks = false;
 };
 
@@ -52,8 +59,9 @@ class Router {
   };
 
   /// @param pattern  "/endpoints/{name}/invocations"; a parameter stands for one whole, non-empty
-  /// segment. Static patterns win. The same method and pattern twice is a broken invariant. GET
-  /// routes answer HEAD as well.
+  /// segment. A last "{path...}" stands for the rest of the path, slashes and all, not decoded;
+  /// such patterns come after all others. Static patterns win. The same method and pattern twice is
+  /// a broken invariant. GET routes answer HEAD as well.
   void Add(std::string_view method, std::string_view pattern, RouteHandler handler) {
     Add(method, pattern, RouteAction{.answer = std::move(handler)});
   }
@@ -68,6 +76,8 @@ class Router {
   struct Route {
     std::string pattern;
     std::vector<std::string> segments;
+    /// Its last segment stands for the rest of the path.
+    bool has_rest = false;
     std::map<std::string, RouteAction, std::less<>> methods;
   };
   struct TextHash {

@@ -36,6 +36,23 @@ TEST(Router, ParametersAreDecodedAndNotEmpty) {
   EXPECT_EQ(router.Find("GET", "").action, nullptr);
 }
 
+TEST(Router, RestTakesWhatNoOtherPatternTakes) {
+  Router router;
+  router.Add("PUT", "/files/{path...}",
+             RouteAction{.take_body = [](const RoutedRequest&) { return net::BodyRoute{}; }});
+  router.Add("GET", "/files/{name}", Nothing);
+  router.Add("GET", "/files/{path...}", RouteAction{.answer = Nothing, .blocks = true});
+  EXPECT_EQ(router.Find("GET", "/files/a").pattern, "/files/{name}");
+  const auto rest = router.Find("GET", "/files/a%2Fb//c/");
+  EXPECT_EQ(rest.pattern, "/files/{path...}");
+  EXPECT_EQ(rest.params, std::vector<std::string>{"a%2Fb//c/"});
+  ASSERT_NE(rest.action, nullptr);
+  EXPECT_TRUE(rest.action->blocks);
+  EXPECT_EQ(router.Find("GET", "/files").action, nullptr);
+  EXPECT_EQ(router.Find("PUT", "/files/").params, std::vector<std::string>{""});
+  EXPECT_EQ(router.Find("DELETE", "/files/a/b").allow, "GET, PUT");
+}
+
 TEST(Router, KnownPathWithAnotherMethodListsTheAllowedOnes) {
   Router router;
   router.Add("GET", "/a", Nothing);

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <exception>
-#include <future>
 #include <utility>
 
 #include "api/internal/replies.h"
@@ -13,10 +12,15 @@
 #include "api/router.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/thread_pool.h"
 
 namespace millrace::api {
 
 namespace {
+
+// Threads for what waits: disks, object stores, other servers. They wait far more than they
+// compute.
+constexpr int kPoolThreads = 8;
 
 std::string_view CodeOfStatus(int status) {
   switch (status) {
@@ -38,10 +42,66 @@ std::string_view CodeOfStatus(int status) {
   }
 }
 
+bool IsInference(std::string_view path) {
+  return path == "/v2" || path.starts_with("/v2/");
+}
+
 net::Response ErrorIn(bool is_inference, int status, std::string_view message) {
   return is_inference ? internal::InferenceError(status, message)
                       : internal::MlflowError(status, CodeOfStatus(status), message);
 }
+
+// Counts a reply when it is sent.
+class CountedReply final : public net::ReplyTarget {
+ public:
+  CountedReply(Metrics& metrics, std::string_view pattern,
+               std::chrono::steady_clock::time_point start, net::Reply reply)
+      : metrics_(metrics), pattern_(pattern), start_(start), reply_(std::move(reply)) {}
+  void Deliver(net::Response response) override {
+    Count(response.status);
+    reply_.Send(std::move(response));
+  }
+  void DeliverDropped() override {
+    Count(500);
+    const net::Reply dropped = std::move(reply_);
+  }
+
+ private:
+  void Count(int status) {
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+    metrics_.Record(pattern_, status, seconds.count());
+  }
+
+  Metrics& metrics_;
+  std::string_view pattern_;
+  std::chrono::steady_clock::time_point start_;
+  net::Reply reply_;
+};
+
+// Answers through a CountedReply whatever the sink behind it does.
+class CountedSink final : public net::BodySink {
+ public:
+  CountedSink(std::unique_ptr<net::BodySink> sink, Metrics& metrics, std::string_view pattern)
+      : sink_(std::move(sink)), metrics_(metrics), pattern_(pattern) {}
+  std::optional<net::Response> Write(std::string_view bytes) override {
+    std::optional<net::Response> refusal = sink_->Write(bytes);
+    if (refusal) {
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+      metrics_.Record(pattern_, refusal->status, seconds.count());
+    }
+    return refusal;
+  }
+  void Finish(const net::Request& request, net::Reply reply) override {
+    sink_->Finish(request, net::Reply(std::make_shared<CountedReply>(metrics_, pattern_, start_,
+                                                                     std::move(reply))));
+  }
+
+ private:
+  std::unique_ptr<net::BodySink> sink_;
+  Metrics& metrics_;
+  std::string_view pattern_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 }  // namespace
 
@@ -49,44 +109,70 @@ struct Api::Impl {
   base::Logger* logger = nullptr;
   mutable Metrics metrics;
   Router router;
+  // Destroyed first: its tasks use the rest.
+  mutable base::ThreadPool pool{"api", kPoolThreads};
 
-  static net::Response Run(const RouteAction& action, const RoutedRequest& request) {
-    if (action.answer) {
-      return action.answer(request);
-    }
-    const auto promise = std::make_shared<std::promise<net::Response>>();
-    std::future<net::Response> reply = promise->get_future();
-    action.answer_later(request,
-                        [promise](net::Response it) { promise->set_value(std::move(it)); });
-    return reply.get();
-  }
-
-  net::Response Answer(const net::Request& request, std::string_view path,
-                       const Router::Match& match) const {
-    const bool is_inference = path == "/v2" || path.starts_with("/v2/");
-    if (match.action == nullptr && match.allow.empty()) {
-      return ErrorIn(
-          is_inference, 404,
-          "no route " + std::string(request.method) + " " + std::string(path.substr(0, 200)));
-    }
-    if (match.action == nullptr) {
-      net::Response response = ErrorIn(
-          is_inference, 405,
-          "method " + std::string(request.method) + " is not allowed here; use " + match.allow);
-      response.headers.emplace_back("Allow", match.allow);
-      return response;
-    }
-    try {
-      return Run(*match.action, {request, match.params});
-    } catch (const std::exception& e) {
-      if (logger != nullptr) {
-        logger->Error("api", "handler_threw", {{"route", match.pattern}, {"what", e.what()}});
-      }
-      return ErrorIn(is_inference, 500,
-                     "the server failed while it answered this request; its log has the reason");
-    }
-  }
+  net::Response NoRoute(const net::Request& request, const Router::Match& match) const;
+  net::Response Failed(const net::Request& request, std::string_view pattern,
+                       std::string_view what) const;
+  net::Response Answer(const RoutedRequest& request, const Router::Match& match) const;
+  void AnswerLater(RoutedRequest request, const Router::Match& match, net::Reply reply) const;
 };
+
+net::Response Api::Impl::NoRoute(const net::Request& request, const Router::Match& match) const {
+  const std::string_view path = request.path();
+  const bool is_inference = IsInference(path);
+  if (match.allow.empty()) {
+    return ErrorIn(
+        is_inference, 404,
+        "no route " + std::string(request.method) + " " + std::string(path.substr(0, 200)));
+  }
+  net::Response response =
+      ErrorIn(is_inference, 405,
+              "method " + std::string(request.method) + " is not allowed here; use " + match.allow);
+  response.headers.emplace_back("Allow", match.allow);
+  return response;
+}
+
+net::Response Api::Impl::Failed(const net::Request& request, std::string_view pattern,
+                                std::string_view what) const {
+  if (logger != nullptr) {
+    logger->Error("api", "handler_threw", {{"route", pattern}, {"what", what}});
+  }
+  return ErrorIn(IsInference(request.path()), 500,
+                 "the server failed while it answered this request; its log has the reason");
+}
+
+net::Response Api::Impl::Answer(const RoutedRequest& request, const Router::Match& match) const {
+  if (match.action == nullptr || !match.action->answer) {
+    return NoRoute(request.http, match);
+  }
+  try {
+    return match.action->answer(request);
+  } catch (const std::exception& e) {
+    return Failed(request.http, match.pattern, e.what());
+  }
+}
+
+void Api::Impl::AnswerLater(RoutedRequest request, const Router::Match& match,
+                            net::Reply reply) const {
+  if (match.action->blocks) {
+    // A task must be copyable, which a Reply is not.
+    pool.Submit([this, request = std::move(request), match,
+                 owed = std::make_shared<net::Reply>(std::move(reply))] {
+      owed->Send(Answer(request, match));
+    });
+    return;
+  }
+  try {
+    match.action->answer_later(request, std::move(reply));
+  } catch (const std::exception& e) {
+    // The reply was dropped, which answers with 500.
+    if (logger != nullptr) {
+      logger->Error("api", "handler_threw", {{"route", match.pattern}, {"what", e.what()}});
+    }
+  }
+}
 
 Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>()) {
   MILL_CHECK(parts.endpoints != nullptr);
@@ -106,14 +192,58 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
 
 Api::~Api() = default;
 
-net::Response Api::Handle(const net::Request& request) const {
+void Api::Handle(const net::Request& request, net::Reply reply) const {
   const auto start = std::chrono::steady_clock::now();
-  const std::string_view path = request.path();
-  const Router::Match match = impl_->router.Find(request.method, path);
-  net::Response response = impl_->Answer(request, path, match);
+  Router::Match match = impl_->router.Find(request.method, request.path());
+  RoutedRequest routed{request, std::move(match.params)};
+  if (match.action != nullptr && (match.action->blocks || match.action->answer_later)) {
+    net::Reply counted(
+        std::make_shared<CountedReply>(impl_->metrics, match.pattern, start, std::move(reply)));
+    impl_->AnswerLater(std::move(routed), match, std::move(counted));
+    return;
+  }
+  net::Response response = impl_->Answer(routed, match);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   impl_->metrics.Record(match.pattern, response.status, seconds.count());
-  return response;
+  reply.Send(std::move(response));
+}
+
+net::BodyRoute Api::RouteBody(const net::Request& head) const {
+  if (head.method != "PUT") {
+    return {};
+  }
+  Router::Match match = impl_->router.Find(head.method, head.path());
+  if (match.action == nullptr || !match.action->take_body) {
+    return {};
+  }
+  net::BodyRoute route;
+  try {
+    route = match.action->take_body({head, std::move(match.params)});
+  } catch (const std::exception& e) {
+    route.refusal = impl_->Failed(head, match.pattern, e.what());
+  }
+  if (route.refusal) {
+    impl_->metrics.Record(match.pattern, route.refusal->status, 0);
+  } else if (route.sink != nullptr) {
+    route.sink =
+        std::make_unique<CountedSink>(std::move(route.sink), impl_->metrics, match.pattern);
+  }
+  return route;
+}
+
+net::ServerOptions Api::ServerOptions() const {
+  net::ServerOptions options;
+  options.error_reply = ErrorReply;
+  options.body_sink = [this](const net::Request& head) { return RouteBody(head); };
+  options.executor = [pool = &impl_->pool](std::function<void()> task) {
+    pool->Submit(std::move(task));
+  };
+  return options;
+}
+
+net::Handler Api::Handler() const {
+  return
+      [this](const net::Request& request, net::Reply reply) { Handle(request, std::move(reply)); };
 }
 
 net::Response Api::ErrorReply(int status, std::string_view message) {

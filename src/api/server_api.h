@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/context.h"
-#include "net/http_message.h"
+#include "net/http_server.h"
 
 namespace millrace::serving {
 class EndpointSet;
@@ -32,12 +32,20 @@ struct ApiParts {
 class Api {
  public:
   Api(const Context& context, ApiParts parts);
+  /// Finishes what its pool has begun; the server is stopped before.
   ~Api();
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  /// Answers any request; never throws. Pass it as the server's handler.
-  net::Response Handle(const net::Request& request) const;
+  /// What a server needs to serve this Api: handler, sinks, executor, error replies. The Api
+  /// outlives the server.
+  net::ServerOptions ServerOptions() const;
+  net::Handler Handler() const;
+
+  /// Answers any request, at once or later; never throws.
+  void Handle(const net::Request& request, net::Reply reply) const;
+  /// Where the request's body goes.
+  net::BodyRoute RouteBody(const net::Request& head) const;
   /// What the server answers where a request never reaches a handler (413, 431, 408, 400), in the
   /// same JSON form.
   static net::Response ErrorReply(int status, std::string_view message);

@@ -95,8 +95,7 @@ TEST_F(ApiTest, OnlineStoreIsOnlyForThisMachine) {
 
 // The same steps on a store in memory and on one behind a server must show the same.
 TEST_F(ApiTest, RemoteStoreBehavesLikeTheStoreItself) {
-  auto server = Must(net::HttpServer::Start(
-      {}, [this](const net::Request& request) { return api_.Handle(request); }));
+  auto server = Must(net::HttpServer::Start(api_.ServerOptions(), api_.Handler()));
   const auto remote = Must(OpenRemoteKeyValue(server->url()));
   const std::string binary("k\0\xFF\n", 4);
   ASSERT_TRUE(remote
@@ -139,8 +138,7 @@ TEST(RemoteKeyValue, NobodyThereIsUnavailable) {
 }
 
 TEST_F(ApiTest, ChampionsChangeUnderLoadWithoutAFailedRequest) {
-  auto server = Must(net::HttpServer::Start(
-      {}, [this](const net::Request& request) { return api_.Handle(request); }));
+  auto server = Must(net::HttpServer::Start(api_.ServerOptions(), api_.Handler()));
   refresher_.Start();
   std::atomic<bool> is_done{false};
   std::atomic<int> n_failed{0};

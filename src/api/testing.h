@@ -3,6 +3,7 @@
 #pragma once
 
 #include <charconv>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,7 +39,11 @@ class ApiTest : public ::testing::Test {
     request.body = body;
     request.peer = "127.0.0.1:1";
     request.is_loopback = is_loopback;
-    return api_.Handle(request);
+    std::promise<net::Response> response;
+    api_.Handle(request, net::Reply::To([&response](net::Response sent) {
+                  response.set_value(std::move(sent));
+                }));
+    return response.get_future().get();
   }
   net::Response Invoke(std::string_view body,
                        std::string_view content_type = "application/json") const {

@@ -82,8 +82,9 @@ Result<std::string> TryPort(const cli::Settings& settings) {
   options.host = settings.host;
   options.port = static_cast<std::uint16_t>(settings.port);
   options.threads = 1;
-  MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(options, [](const net::Request&) {
-                          return net::Response{};
+  MILL_ASSIGN_OR_RETURN(const auto server,
+                        net::HttpServer::Start(options, [](const net::Request&, net::Reply reply) {
+                          reply.Send(net::Response{});
                         }));
   return settings.host + ":" + std::to_string(settings.port) + " is free";
 }

@@ -38,15 +38,11 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_RETURN_IF_ERROR(refresher.RefreshOnce());
   const api::Api api(context, api::ApiParts{&endpoints, key_value});
 
-  net::ServerOptions server_options;
+  net::ServerOptions server_options = api.ServerOptions();
   server_options.host = environment.settings().host;
   server_options.port = static_cast<std::uint16_t>(environment.settings().port);
   server_options.threads = environment.threads();
-  server_options.error_reply = api::Api::ErrorReply;
-  MILL_ASSIGN_OR_RETURN(const auto server,
-                        net::HttpServer::Start(server_options, [&api](const net::Request& request) {
-                          return api.Handle(request);
-                        }));
+  MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(server_options, api.Handler()));
   MILL_RETURN_IF_ERROR(environment.AnnounceAddress(server->url()));
   refresher.Start();
   options.on_ready(server->url());

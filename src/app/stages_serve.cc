@@ -104,14 +104,9 @@ class LocalServer {
     MILL_ASSIGN_OR_RETURN(features::OnlineStore online, environment.Online());
     auto server = std::unique_ptr<LocalServer>(new LocalServer(context, environment, online));
     MILL_RETURN_IF_ERROR(server->refresher_.RefreshOnce());
-    net::ServerOptions options;
+    net::ServerOptions options = server->api_->ServerOptions();
     options.threads = 1;
-    options.error_reply = api::Api::ErrorReply;
-    MILL_ASSIGN_OR_RETURN(
-        server->http_,
-        net::HttpServer::Start(options, [api = server->api_.get()](const net::Request& request) {
-          return api->Handle(request);
-        }));
+    MILL_ASSIGN_OR_RETURN(server->http_, net::HttpServer::Start(options, server->api_->Handler()));
     return server;
   }
   std::string url() const { return http_->url(); }

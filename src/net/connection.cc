@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client connection: parsing by Beast, answering in order, one write for all replies to what
-// was received at once.
+// One client connection, its receiving half: parsing by Beast, answering in order, one write for
+// all replies to what was received at once. The sending half is connection_write.cc.
 #include "net/internal/connection.h"
 
 #include <algorithm>
 #include <exception>
+#include <limits>
+
+#include <boost/asio/post.hpp>
 
 namespace millrace::net::internal {
 
@@ -13,17 +16,10 @@ namespace {
 constexpr std::size_t kReadBytes = 16 * 1024;
 // Replies to pipelined requests are gathered up to this size before they are sent.
 constexpr std::size_t kGatherBytes = 64 * 1024;
-// Larger buffers are given back after use, so that one large request does not stay in memory for
-// the life of a connection.
-constexpr std::size_t kKeptBytes = 1024 * 1024;
-// After a refusal this much of what the client still sends is read and dropped, so that it sees the
-// reply, not a reset.
-constexpr std::size_t kLingerBytes = 256 * 1024 * 1024;
-constexpr std::chrono::seconds kLingerTime{2};
 
-std::string_view ToStd(boost::beast::string_view text) {
-  return {text.data(), text.size()};
-}
+constexpr std::string_view kFailed = "the server failed while it answered this request";
+
+}  // namespace
 
 Response ErrorResponse(const ServerOptions& options, int status, std::string_view message) {
   Response response;
@@ -42,87 +38,13 @@ Response ErrorResponse(const ServerOptions& options, int status, std::string_vie
   return response;
 }
 
-void GiveBack(std::string& text) {
-  if (text.capacity() > kKeptBytes) {
-    std::string().swap(text);
-  }
-}
-
-}  // namespace
-
-void RequestText::Clear() {
-  arena.clear();
-  fields.clear();
-  body.clear();
-  GiveBack(body);
-  method = target = {};
-  has_host = has_transfer_encoding = wants_continue = false;
-}
-
-RequestText::Span RequestText::Keep(std::string_view text) {
-  const Span span{arena.size(), text.size()};
-  arena.append(text);
-  return span;
-}
-
-RequestParser::RequestParser(RequestText& text, const ServerOptions& options) : text_(text) {
-  text_.Clear();
-  eager(true);
-  header_limit(static_cast<std::uint32_t>(options.max_header_bytes));
-  body_limit(static_cast<std::uint64_t>(options.max_body_bytes));
-}
-
-void RequestParser::on_request_impl(http::verb, boost::beast::string_view method_text,
-                                    boost::beast::string_view target, int version, error_code& ec) {
-  text_.version = version;
-  text_.method = text_.Keep(ToStd(method_text));
-  text_.target = text_.Keep(ToStd(target));
-  ec = {};
-}
-
-void RequestParser::on_field_impl(http::field name, boost::beast::string_view name_text,
-                                  boost::beast::string_view value, error_code& ec) {
-  ec = {};
-  if (in_trailer_) {
-    return;
-  }
-  const auto name_span = text_.Keep(ToStd(name_text));
-  text_.fields.emplace_back(name_span, text_.Keep(ToStd(value)));
-  if (name == http::field::host) {
-    text_.has_host = true;
-  } else if (name == http::field::transfer_encoding) {
-    text_.has_transfer_encoding = true;
-  } else if (name == http::field::expect) {
-    text_.wants_continue = EqualsIgnoringCase(ToStd(value), "100-continue");
-  }
-}
-
-void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& content_length,
-                                      error_code& ec) {
-  ec = {};
-  in_trailer_ = true;
-  if (content_length) {
-    // The claimed length is not trusted with more memory than has been received.
-    text_.body.reserve(
-        static_cast<std::size_t>(std::min<std::uint64_t>(*content_length, kKeptBytes)));
-  }
-}
-
-std::size_t RequestParser::on_body_impl(boost::beast::string_view body, error_code& ec) {
-  ec = {};
-  text_.body.append(body.data(), body.size());
-  return body.size();
-}
-
-std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, boost::beast::string_view body,
-                                              error_code& ec) {
-  return on_body_impl(body, ec);
-}
-
 Connection::Connection(Worker& worker, tcp::socket socket)
-    : worker_(worker), socket_(std::move(socket)) {
-  worker_.n_open.fetch_add(1, std::memory_order_relaxed);
+    : worker_(worker),
+      socket_(std::move(socket)),
+      exchange_(std::make_shared<Exchange>(worker.mailbox)) {
   worker_.connections.insert(this);
+  worker_.n_open.fetch_add(1, std::memory_order_relaxed);
+  exchange_->connection = this;
   error_code ec;
   socket_.non_blocking(true, ec);
   socket_.set_option(tcp::no_delay(true), ec);
@@ -133,12 +55,13 @@ Connection::Connection(Worker& worker, tcp::socket socket)
       address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
     }
     is_loopback_ = address.is_loopback();
-    peer_ = (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" +
-            std::to_string(remote.port());
+    exchange_->peer = (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) +
+                      ":" + std::to_string(remote.port());
   }
 }
 
 Connection::~Connection() {
+  exchange_->connection = nullptr;
   worker_.connections.erase(this);
   worker_.n_open.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -158,11 +81,16 @@ void Connection::Start(bool is_refused) {
 }
 
 void Connection::Close() {
-  if (state_ != State::kClosed) {
-    state_ = State::kClosed;
-    error_code ec;
-    socket_.shutdown(tcp::socket::shutdown_both, ec);
-    socket_.close(ec);
+  if (state_ == State::kClosed) {
+    return;
+  }
+  state_ = State::kClosed;
+  error_code ec;
+  socket_.shutdown(tcp::socket::shutdown_both, ec);
+  socket_.close(ec);
+  if (self_ != nullptr) {
+    // The caller may be walking the worker's connections: this one goes in a later turn.
+    asio::post(worker_.io, [self = std::move(self_)] {});
   }
 }
 
@@ -179,10 +107,18 @@ void Connection::OnStop() {
 }
 
 void Connection::CheckDeadline(SteadyTime now) {
-  if (state_ == State::kClosed || now < deadline_) {
+  if (state_ == State::kClosed || state_ == State::kWaiting || now < deadline_) {
     return;
   }
   if (state_ == State::kReading && parser_) {
+    const ServerOptions& options = worker_.options;
+    const auto wanted =
+        options.min_body_rate * static_cast<std::uint64_t>(options.body_timeout.count()) / 1000;
+    if (is_header_done_ && exchange_->sink != nullptr && span_bytes_ > 0 && span_bytes_ >= wanted) {
+      span_bytes_ = 0;
+      deadline_ = receive_deadline_ = now + options.body_timeout;
+      return;
+    }
     // The pending read ends with the close; the reply goes out as far as the socket takes it.
     Refuse(408, is_header_done_ ? "the request's body did not arrive in time"
                                 : "the request's header did not arrive in time");
@@ -194,9 +130,8 @@ void Connection::CheckDeadline(SteadyTime now) {
 
 void Connection::Read() {
   state_ = State::kReading;
-  if (!parser_) {
-    deadline_ = std::chrono::steady_clock::now() + worker_.options.idle_timeout;
-  }
+  deadline_ =
+      parser_ ? receive_deadline_ : std::chrono::steady_clock::now() + worker_.options.idle_timeout;
   if (begin_ == end_) {
     begin_ = end_ = 0;
     if (in_.size() > kKeptBytes) {
@@ -209,8 +144,8 @@ void Connection::Read() {
     in_.resize(end_ + kReadBytes);
   }
   // A body that is on its way is read in larger pieces.
-  if (is_header_done_ && in_.size() < 16 * kReadBytes) {
-    in_.resize(16 * kReadBytes);
+  if (is_header_done_ && in_.size() < kBlockBytes) {
+    in_.resize(kBlockBytes);
   }
   socket_.async_read_some(
       asio::buffer(in_.data() + end_, in_.size() - end_),
@@ -231,228 +166,301 @@ void Connection::OnRead(const error_code& ec, std::size_t n) {
 
 void Connection::Advance() {
   while (state_ != State::kClosed) {
-    const bool may_read = Process();
-    const bool is_paused = may_read && begin_ < end_ && !parser_;
-    if (!out_.empty()) {
-      if (!WriteNow()) {
+    const Next next = Process();
+    if (state_ == State::kClosed || (!out_.empty() && !WriteNow())) {
+      return;
+    }
+    switch (next) {
+      case Next::kGoOn:
+        break;
+      case Next::kRead:
+        Read();
         return;
-      }
-      if (is_last_ && !parser_ && !may_read) {
+      case Next::kWait:
+        state_ = State::kWaiting;
+        self_ = shared_from_this();
+        return;
+      case Next::kEnd:
         AfterWrite();
         return;
-      }
-    }
-    if (!may_read) {
-      AfterWrite();
-      return;
-    }
-    if (!is_paused) {
-      Read();
-      return;
     }
   }
 }
 
-bool Connection::Process() {
-  while (begin_ < end_ && !must_linger_) {
-    if (!parser_) {
-      if (out_.size() >= kGatherBytes) {
-        return true;
-      }
-      parser_.emplace(text_, worker_.options);
-      is_header_done_ = false;
-      deadline_ = std::chrono::steady_clock::now() + worker_.options.header_timeout;
-    }
-    error_code ec;
-    const std::size_t used =
-        parser_->put(asio::const_buffer(in_.data() + begin_, end_ - begin_), ec);
-    begin_ += used;
-    const bool needs_more = ec == http::error::need_more;
-    if (ec && !needs_more) {
-      if (ec == http::error::header_limit) {
-        Refuse(431, "the request's header is larger than " +
-                        std::to_string(worker_.options.max_header_bytes) + " bytes");
-      } else if (ec == http::error::body_limit) {
-        Refuse(413, "the request's body is larger than " +
-                        std::to_string(worker_.options.max_body_bytes) + " bytes");
-      } else {
-        Refuse(400, "the request is not valid HTTP/1.1: " + ec.message());
-      }
-      return false;
-    }
-    if (!is_header_done_ && parser_->is_header_done() && !OnHeaderDone()) {
-      return false;
-    }
-    if (parser_->is_done()) {
-      Answer();
-      parser_.reset();
-      is_header_done_ = false;
-      if (is_last_) {
-        return false;
-      }
-    } else if (needs_more || used == 0) {
-      // Nothing that may be buffered is longer than a header: this is a chunk's size line without
-      // an end.
-      if (end_ - begin_ > worker_.options.max_header_bytes + kReadBytes) {
-        Refuse(400, "the request is not valid HTTP/1.1: a chunk's size line has no end");
-        return false;
-      }
-      break;
-    }
-  }
-  return !must_linger_;
-}
-
-bool Connection::OnHeaderDone() {
-  is_header_done_ = true;
-  deadline_ = std::chrono::steady_clock::now() + worker_.options.body_timeout;
-  if (text_.version >= 11 && !text_.has_host) {
-    Refuse(400, "the request has no Host field, which HTTP/1.1 asks for");
-    return false;
-  }
-  // A body whose end cannot be known would be read as the next request.
-  if (text_.has_transfer_encoding && !parser_->chunked()) {
-    Refuse(501, "the request has a Transfer-Encoding other than chunked");
-    return false;
-  }
-  if (text_.wants_continue && !parser_->is_done()) {
-    out_.append("HTTP/1.1 100 Continue\r\n\r\n");
-  }
-  return true;
-}
-
-void Connection::Answer() {
-  fields_.clear();
-  for (const auto& [name, value] : text_.fields) {
-    fields_.push_back({text_.View(name), text_.View(value)});
-  }
-  Request request;
-  request.method = text_.View(text_.method);
-  request.target = text_.View(text_.target);
-  request.headers = fields_;
-  request.body = text_.body;
-  request.peer = peer_;
-  request.is_loopback = is_loopback_;
-  Response response;
-  try {
-    response = worker_.handler(request);
-  } catch (const std::exception&) {
-    response =
-        ErrorResponse(worker_.options, 500, "the server failed while it answered this request");
-  }
-  is_last_ = is_last_ || response.close || !parser_->keep_alive() || worker_.is_stopping;
-  const ReplyFrame frame{.keep_alive = !is_last_,
-                         .is_http10 = text_.version < 11,
-                         .is_head = request.method == "HEAD",
-                         .date = worker_.Date()};
-  AppendResponse(response, frame, out_);
-}
-
-void Connection::Refuse(int status, std::string_view message) {
-  const ReplyFrame frame{
-      .keep_alive = false, .is_http10 = false, .is_head = false, .date = worker_.Date()};
-  AppendResponse(ErrorResponse(worker_.options, status, message), frame, out_);
-  is_last_ = true;
-  must_linger_ = true;
-  parser_.reset();
-}
-
-bool Connection::WriteNow() {
-  error_code ec;
-  // Most replies fit the socket's buffer: sending them here saves a turn of the event loop.
-  const std::size_t n = socket_.write_some(asio::buffer(out_), ec);
-  if (ec && ec != asio::error::would_block && ec != asio::error::try_again) {
-    Close();
-    return false;
-  }
-  sent_ = ec ? 0 : n;
-  if (sent_ == out_.size()) {
-    out_.clear();
-    GiveBack(out_);
-    return true;
-  }
-  state_ = State::kWriting;
-  deadline_ = std::chrono::steady_clock::now() + worker_.options.write_timeout;
-  asio::async_write(socket_, asio::buffer(out_.data() + sent_, out_.size() - sent_),
-                    [self = shared_from_this()](const error_code& error, std::size_t) {
-                      self->OnWritten(error);
-                    });
-  return false;
-}
-
-void Connection::OnWritten(const error_code& ec) {
+void Connection::OnMail(Mail mail) {
+  const std::shared_ptr<Connection> self = shared_from_this();
   if (state_ == State::kClosed) {
     return;
   }
-  if (ec) {
-    Close();
-    return;
-  }
-  out_.clear();
-  GiveBack(out_);
-  state_ = State::kReading;
-  if (is_last_ && !parser_) {
-    AfterWrite();
-  } else {
+  mail_ = std::move(mail);
+  if (state_ == State::kWaiting) {
+    self_.reset();
+    state_ = State::kReading;
     Advance();
   }
 }
 
-void Connection::AfterWrite() {
-  if (must_linger_) {
-    Linger();
+Connection::Next Connection::Process() {
+  if (is_away_) {
+    if (!mail_) {
+      return Next::kWait;
+    }
+    const Next next = AnswerMail();
+    if (next != Next::kRead) {
+      return next;
+    }
+  }
+  if (source_ != nullptr) {
+    if (!out_.empty()) {
+      return Next::kGoOn;
+    }
+    AskForBlock();
+    return Next::kWait;
+  }
+  while (begin_ < end_ && !must_linger_) {
+    if (!parser_) {
+      if (out_.size() >= kGatherBytes) {
+        return Next::kGoOn;
+      }
+      parser_.emplace(exchange_->text, worker_.options.max_header_bytes);
+      is_header_done_ = false;
+      receive_deadline_ = std::chrono::steady_clock::now() + worker_.options.header_timeout;
+    }
+    bool needs_more = false;
+    if (!ParseSome(needs_more)) {
+      return Next::kEnd;
+    }
+    if (exchange_->sink != nullptr && is_header_done_ &&
+        (parser_->is_done() || exchange_->text.body.size() >= kBlockBytes / 2)) {
+      FeedSink();
+      return Next::kWait;
+    }
+    if (parser_->is_done()) {
+      const Next next = Answer();
+      if (next != Next::kRead) {
+        return next;
+      }
+    } else if (needs_more) {
+      // Nothing that may be buffered is longer than a header: this is a chunk's size line without
+      // an end.
+      if (end_ - begin_ > worker_.options.max_header_bytes + kReadBytes) {
+        Refuse(400, "the request is not valid HTTP/1.1: a chunk's size line has no end");
+        return Next::kEnd;
+      }
+      break;
+    }
+  }
+  return must_linger_ ? Next::kEnd : Next::kRead;
+}
+
+bool Connection::ParseSome(bool& needs_more) {
+  error_code ec;
+  const std::size_t used = parser_->put(asio::const_buffer(in_.data() + begin_, end_ - begin_), ec);
+  begin_ += used;
+  span_bytes_ += used;
+  needs_more = ec == http::error::need_more || (!ec && used == 0);
+  if (ec && !needs_more) {
+    if (ec == http::error::header_limit) {
+      Refuse(431, "the request's header is larger than " +
+                      std::to_string(worker_.options.max_header_bytes) + " bytes");
+    } else if (ec == http::error::body_limit) {
+      RefuseSize();
+    } else {
+      Refuse(400, "the request is not valid HTTP/1.1: " + ec.message());
+    }
+    return false;
+  }
+  return is_header_done_ || !parser_->is_header_done() || OnHeaderDone();
+}
+
+void Connection::FillRequest() {
+  Exchange& exchange = *exchange_;
+  const RequestText& text = exchange.text;
+  exchange.fields.clear();
+  for (const auto& [name, value] : text.fields) {
+    exchange.fields.push_back({text.View(name), text.View(value)});
+  }
+  Request& request = exchange.request;
+  request.method = text.View(text.method);
+  request.target = text.View(text.target);
+  request.headers = exchange.fields;
+  request.body = {};
+  request.peer = exchange.peer;
+  request.is_loopback = is_loopback_;
+}
+
+bool Connection::OnHeaderDone() {
+  is_header_done_ = true;
+  span_bytes_ = 0;
+  const RequestText& text = exchange_->text;
+  if (text.version >= 11 && !text.has_host) {
+    Refuse(400, "the request has no Host field, which HTTP/1.1 asks for");
+    return false;
+  }
+  // A body whose end cannot be known would be read as the next request.
+  if (text.has_transfer_encoding && !parser_->chunked()) {
+    Refuse(501, "the request has a Transfer-Encoding other than chunked");
+    return false;
+  }
+  // The text of the header does not move while the body comes: its views serve to the end.
+  FillRequest();
+  if (!RouteBody()) {
+    return false;
+  }
+  if (!parser_->is_done()) {
+    receive_deadline_ = std::chrono::steady_clock::now() + worker_.options.body_timeout;
+    parser_->eager(true);
+    if (text.wants_continue && begin_ == end_) {
+      out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+  }
+  return true;
+}
+
+bool Connection::RouteBody() {
+  body_limit_ = worker_.options.max_body_bytes;
+  if (worker_.options.body_sink) {
+    BodyRoute route;
+    try {
+      route = worker_.options.body_sink(exchange_->request);
+    } catch (const std::exception&) {
+      route.refusal = ErrorResponse(worker_.options, 500, kFailed);
+    }
+    if (route.refusal) {
+      is_last_ = true;
+      Append(*route.refusal);
+      must_linger_ = !parser_->is_done();
+      parser_.reset();
+      return false;
+    }
+    if (route.sink != nullptr) {
+      exchange_->sink = std::move(route.sink);
+      exchange_->text.is_streamed = true;
+      body_limit_ = route.max_bytes;
+    }
+  }
+  const auto length = parser_->content_length();
+  if (length && *length > body_limit_) {
+    RefuseSize();
+    return false;
+  }
+  parser_->body_limit(body_limit_);
+  return true;
+}
+
+void Connection::RefuseSize() {
+  Refuse(413, "the request's body is larger than " + std::to_string(body_limit_) + " bytes");
+}
+
+Connection::Next Connection::Answer() {
+  Exchange& exchange = *exchange_;
+  exchange.request.body = exchange.text.body;
+  exchange.is_answered = false;
+  exchange.is_in_handler = true;
+  try {
+    worker_.handler(exchange.request, Reply(exchange_));
+  } catch (const std::exception&) {
+    // Its reply was dropped, which answers for it.
+  }
+  exchange.is_in_handler = false;
+  if (!exchange.is_answered) {
+    is_away_ = true;
+    return Next::kWait;
+  }
+  if (!exchange.answer) {
+    return Finish(ErrorResponse(worker_.options, 500, kFailed));
+  }
+  Response response = std::move(*exchange.answer);
+  exchange.answer.reset();
+  return Finish(std::move(response));
+}
+
+Connection::Next Connection::AnswerMail() {
+  Mail mail = std::move(*mail_);
+  mail_.reset();
+  is_away_ = false;
+  switch (mail.kind) {
+    case Mail::Kind::kReply:
+      return Finish(mail.response ? std::move(*mail.response)
+                                  : ErrorResponse(worker_.options, 500, kFailed));
+    case Mail::Kind::kTaken: {
+      GiveBack(exchange_->text.body);
+      exchange_->text.body.clear();
+      // The time that the sink took is not the client's.
+      receive_deadline_ += std::chrono::steady_clock::now() - block_sent_;
+      if (mail.is_failed) {
+        mail.response = ErrorResponse(worker_.options, 500, kFailed);
+      }
+      if (!mail.response) {
+        return Next::kRead;
+      }
+      exchange_->sink.reset();
+      must_linger_ = true;
+      mail.response->close = true;
+      return Finish(std::move(*mail.response));
+    }
+    case Mail::Kind::kBlock:
+      return OnBlock(std::move(mail.block));
+  }
+  return Next::kEnd;
+}
+
+Connection::Next Connection::Finish(Response response) {
+  is_last_ = is_last_ || response.close || !parser_->keep_alive() || worker_.is_stopping;
+  const bool has_body = exchange_->request.method != "HEAD" && response.status >= 200 &&
+                        response.status != 204 && response.status != 304;
+  if (response.source != nullptr && has_body && response.source->size() > 0) {
+    source_left_ = response.source->size();
+    source_ = std::move(response.source);
+    streamed_ = std::move(response);
+    AskForBlock();
+    return Next::kWait;
+  }
+  Append(response);
+  parser_.reset();
+  is_header_done_ = false;
+  return is_last_ ? Next::kEnd : Next::kRead;
+}
+
+void Connection::RunTask(std::function<void()> task) {
+  is_away_ = true;
+  if (worker_.options.executor) {
+    worker_.options.executor(std::move(task));
   } else {
-    Close();
+    task();
   }
 }
 
-void Connection::Linger() {
-  error_code ec;
-  socket_.shutdown(tcp::socket::shutdown_send, ec);
-  state_ = State::kLingering;
-  deadline_ = std::chrono::steady_clock::now() + kLingerTime;
-  in_.resize(16 * kReadBytes);
-  ReadOn({}, 0);
-}
-
-void Connection::ReadOn(const error_code& ec, std::size_t n) {
-  discarded_ += n;
-  if (state_ != State::kLingering || ec || discarded_ > kLingerBytes) {
-    Close();
+void Connection::FeedSink() {
+  block_sent_ = std::chrono::steady_clock::now();
+  if (parser_->is_done()) {
+    // Once the reply is sent the loop goes on with the exchange: the sink must not lie in it.
+    RunTask([exchange = exchange_, sink = std::shared_ptr<BodySink>(std::move(exchange_->sink))] {
+      Reply reply(exchange);
+      try {
+        std::optional<Response> refusal;
+        if (!exchange->text.body.empty()) {
+          refusal = sink->Write(exchange->text.body);
+        }
+        if (refusal) {
+          reply.Send(std::move(*refusal));
+        } else {
+          sink->Finish(exchange->request, std::move(reply));
+        }
+      } catch (const std::exception&) {
+        // The reply is dropped unsent, which answers with 500.
+      }
+    });
     return;
   }
-  socket_.async_read_some(asio::buffer(in_),
-                          [self = shared_from_this()](const error_code& error, std::size_t got) {
-                            self->ReadOn(error, got);
-                          });
-}
-
-std::string_view Worker::Date() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const std::int64_t second = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  if (second != date_second) {
-    date_second = second;
-    date = HttpDate(second);
-  }
-  return date;
-}
-
-void Worker::ArmSweep() {
-  using std::chrono::milliseconds;
-  const milliseconds shortest = std::min(
-      {options.header_timeout, options.body_timeout, options.idle_timeout, options.write_timeout});
-  sweep.expires_after(std::clamp(shortest / 4, milliseconds(5), milliseconds(250)));
-  sweep.async_wait([this](const error_code& ec) {
-    if (ec) {
-      return;
+  RunTask([exchange = exchange_] {
+    Mail mail{.exchange = exchange, .kind = Mail::Kind::kTaken};
+    try {
+      mail.response = exchange->sink->Write(exchange->text.body);
+    } catch (const std::exception&) {
+      mail.is_failed = true;
     }
-    const SteadyTime now = std::chrono::steady_clock::now();
-    // Closing ends the connection's reads, whose handlers run later: the set does not change while
-    // it is walked.
-    for (Connection* connection : connections) {
-      connection->CheckDeadline(now);
-    }
-    ArmSweep();
+    exchange->mailbox->Post(std::move(mail));
   });
 }
 

@@ -9,8 +9,9 @@ namespace millrace::net {
 namespace {
 
 void SmallRequest(benchmark::State& state) {
-  auto server = HttpServer::Start(
-      {}, [](const Request& request) { return Response{.body = std::string(request.body)}; });
+  auto server = HttpServer::Start({}, Synchronous([](const Request& request) {
+                                    return Response{.body = std::string(request.body)};
+                                  }));
   auto client = HttpClient::Make((*server)->url());
   const std::string body(200, 'x');
   for (auto _ : state) {

@@ -79,15 +79,15 @@ TEST(HttpClient, KeepsItsConnectionAndPrefix) {
   std::atomic<int> n_peers{0};
   std::string last_peer;
   Result<std::unique_ptr<HttpServer>> server =
-      HttpServer::Start({.threads = 1}, [&](const Request& request) {
-        n_peers += request.peer == last_peer ? 0 : 1;
-        last_peer = std::string(request.peer);
-        Response response;
-        response.status = 404;
-        response.body = std::string(request.target);
-        response.headers = {{"X-Seen", std::string(request.Header("x-sent"))}};
-        return response;
-      });
+      HttpServer::Start({.threads = 1}, Synchronous([&](const Request& request) {
+                          n_peers += request.peer == last_peer ? 0 : 1;
+                          last_peer = std::string(request.peer);
+                          Response response;
+                          response.status = 404;
+                          response.body = std::string(request.target);
+                          response.headers = {{"X-Seen", std::string(request.Header("x-sent"))}};
+                          return response;
+                        }));
   ASSERT_TRUE(server.ok());
   Result<HttpClient> client = HttpClient::Make((*server)->url() + "/prefix/");
   ASSERT_TRUE(client.ok());
@@ -106,8 +106,9 @@ TEST(HttpClient, KeepsItsConnectionAndPrefix) {
 }
 
 TEST(HttpClient, OpensAClosedConnectionAnew) {
-  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(
-      {.idle_timeout = milliseconds(30)}, [](const Request&) { return Response{.body = "ok"}; });
+  Result<std::unique_ptr<HttpServer>> server =
+      HttpServer::Start({.idle_timeout = milliseconds(30)},
+                        Synchronous([](const Request&) { return Response{.body = "ok"}; }));
   ASSERT_TRUE(server.ok());
   Result<HttpClient> client = HttpClient::Make((*server)->url());
   ASSERT_TRUE(client.ok());
@@ -123,7 +124,7 @@ TEST(HttpClient, OpensAClosedConnectionAnew) {
 TEST(HttpClient, NobodyListeningIsUnavailable) {
   std::uint16_t port = 0;
   {
-    auto server = HttpServer::Start({}, [](const Request&) { return Response{}; });
+    auto server = HttpServer::Start({}, Synchronous([](const Request&) { return Response{}; }));
     ASSERT_TRUE(server.ok());
     port = (*server)->port();
   }
@@ -137,12 +138,12 @@ TEST(HttpClient, NobodyListeningIsUnavailable) {
 
 TEST(HttpClient, SilentServerIsDeadlineExceeded) {
   std::atomic<bool> is_done{false};
-  auto server = HttpServer::Start({}, [&](const Request&) {
-    while (!is_done) {
-      std::this_thread::yield();
-    }
-    return Response{};
-  });
+  auto server = HttpServer::Start({}, Synchronous([&](const Request&) {
+                                    while (!is_done) {
+                                      std::this_thread::yield();
+                                    }
+                                    return Response{};
+                                  }));
   ASSERT_TRUE(server.ok());
   Result<HttpClient> client =
       HttpClient::Make((*server)->url(), {.request_timeout = milliseconds(50)});

@@ -67,6 +67,8 @@ std::string_view StatusText(int status) {
       return "Accepted";
     case 204:
       return "No Content";
+    case 206:
+      return "Partial Content";
     case 301:
       return "Moved Permanently";
     case 302:
@@ -89,12 +91,16 @@ std::string_view StatusText(int status) {
       return "Conflict";
     case 411:
       return "Length Required";
+    case 412:
+      return "Precondition Failed";
     case 413:
       return "Content Too Large";
     case 414:
       return "URI Too Long";
     case 415:
       return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
     case 417:
       return "Expectation Failed";
     case 422:
@@ -109,6 +115,8 @@ std::string_view StatusText(int status) {
       return "Internal Server Error";
     case 501:
       return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
     case 503:
       return "Service Unavailable";
     case 504:
@@ -132,7 +140,10 @@ void AppendResponse(const Response& response, const ReplyFrame& frame, std::stri
   }
   if (has_body) {
     out.append("Content-Length: ");
-    AppendNumber(response.body.size(), out);
+    AppendNumber(frame.streamed_bytes ? *frame.streamed_bytes
+                 : response.source    ? response.source->size()
+                                      : response.body.size(),
+                 out);
     out.append("\r\n");
   }
   AppendField("Date", frame.date, out);
@@ -147,7 +158,7 @@ void AppendResponse(const Response& response, const ReplyFrame& frame, std::stri
     }
   }
   out.append("\r\n");
-  if (has_body && !frame.is_head) {
+  if (has_body && !frame.is_head && !frame.streamed_bytes && !response.source) {
     out.append(response.body);
   }
 }

@@ -2,11 +2,16 @@
 // HTTP requests and replies as bytes: what the server hands to a handler and what it gets back.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/result.h"
 
 namespace millrace::net {
 
@@ -16,13 +21,14 @@ struct HeaderField {
   std::string_view value;
 };
 
-/// A whole request. All views are valid only while the handler runs.
+/// A whole request. It and its views are valid until its reply is sent.
 struct Request {
   /// Upper case as sent, for example "GET".
   std::string_view method;
   /// As sent, percent-encoded, with query: "/invocations?x=1".
   std::string_view target;
   std::span<const HeaderField> headers;
+  /// Empty where a BodySink took it.
   std::string_view body;
   /// "127.0.0.1:40112".
   std::string_view peer;
@@ -40,12 +46,30 @@ struct Request {
   }
 };
 
+/// A reply's body that is read while it is sent. Used by one thread at a time, not always the same.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  BodySource() = default;
+  BodySource(const BodySource&) = delete;
+  BodySource& operator=(const BodySource&) = delete;
+
+  /// Bytes of the whole body: its Content-Length.
+  virtual std::uint64_t size() const = 0;
+  /// Fills `block` from its beginning and returns how much, at least 1. An error before the first
+  /// byte was sent is answered with 500 and its message; a later one, or 0, cuts the connection, so
+  /// that the client sees a short body instead of wrong bytes.
+  virtual Result<std::size_t> Read(std::span<char> block) = 0;
+};
+
 /// A reply. The server adds Content-Length, Date and Connection; for HEAD it sends the header
 /// alone.
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body = {};
+  /// Where it is set, the body comes from here and `body` is not sent.
+  std::unique_ptr<BodySource> source = nullptr;
   /// Further fields. One whose name or value holds CR, LF or NUL is not sent.
   std::vector<std::pair<std::string, std::string>> headers = {};
   /// Closes the connection after this reply.

@@ -21,6 +21,12 @@ using internal::tcp;
 using internal::Worker;
 namespace asio = boost::asio;
 
+Handler Synchronous(std::function<Response(const Request&)> answer) {
+  return [answer = std::move(answer)](const Request& request, Reply reply) {
+    reply.Send(answer(request));
+  };
+}
+
 struct HttpServer::Impl {
   Impl(ServerOptions server_options, Handler server_handler)
       : options(std::move(server_options)), handler(std::move(server_handler)) {
@@ -154,7 +160,10 @@ void HttpServer::Impl::Run() {
   Accept();
   for (const auto& worker : workers) {
     worker->ArmSweep();
-    threads.emplace_back([&io = worker->io] { RunLoop(io); });
+    threads.emplace_back([&w = *worker] {
+      w.mailbox->SetLoopThread();
+      RunLoop(w.io);
+    });
   }
 }
 
@@ -198,6 +207,7 @@ void HttpServer::Impl::Stop(std::chrono::milliseconds grace) {
   // Handlers that were never run hold connections, which refer to their worker: they go before it
   // does.
   for (const auto& worker : workers) {
+    worker->mailbox->Close();
     worker->io.restart();
     worker->io.poll();
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/1.1 server of bytes: keep-alive, pipelining, limits, graceful stop. It knows neither JSON
-// nor what it serves.
+// An HTTP/1.1 server of bytes: keep-alive, pipelining, streamed bodies, limits, graceful stop. It
+// knows neither JSON nor what it serves.
 #pragma once
 
 #include <chrono>
@@ -8,19 +8,50 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "net/http_message.h"
+#include "net/reply.h"
 
 namespace millrace::net {
 
-/// Answers one request. Called from several io threads at once, never twice at once for one
-/// connection. It holds up the other connections of its thread while it runs, so it is short: it
-/// looks up and computes, but never trains or scans. An exception that leaves it is answered with
-/// 500.
-using Handler = std::function<Response(const Request&)>;
+/// Answers one request, now or later, in this thread or another: see Reply. Called from several io
+/// threads at once, never for a connection whose reply is still owed. It holds up the other
+/// connections of its thread while it runs, so it is short: it looks up and computes; what waits
+/// keeps the Reply and returns. An exception that leaves it is answered with 500.
+using Handler = std::function<void(const Request&, Reply)>;
+
+/// A handler that has its answer when it returns.
+Handler Synchronous(std::function<Response(const Request&)> answer);
+
+/// Takes the body of one request as it arrives, in blocks. Used by one thread at a time, not always
+/// the same. Destroyed without Finish when the body was refused, is cut off, or does not end.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  BodySink() = default;
+  BodySink(const BodySink&) = delete;
+  BodySink& operator=(const BodySink&) = delete;
+
+  /// The next bytes. A response ends the request: it is sent, and what else arrives is dropped.
+  virtual std::optional<Response> Write(std::string_view bytes) = 0;
+  /// The body is whole; called in place of the handler. An exception here or in Write is answered
+  /// with 500.
+  virtual void Finish(const Request& request, Reply reply) = 0;
+};
+
+/// What becomes of a request's body.
+struct BodyRoute {
+  /// Null: the body is gathered in memory and the handler gets it.
+  std::unique_ptr<BodySink> sink = nullptr;
+  /// For the sink's body, in place of ServerOptions::max_body_bytes.
+  std::uint64_t max_bytes = 0;
+  /// Answers at once, before the body has come; the connection closes.
+  std::optional<Response> refusal = std::nullopt;
+};
 
 /// Limits and addresses of a server. A limit that is hit is answered with the status in brackets
 /// and the connection is closed.
@@ -39,15 +70,25 @@ struct ServerOptions {
   std::size_t max_body_bytes = 64 * 1024 * 1024;
   /// From the first byte of a request to the end of its header (408).
   std::chrono::milliseconds header_timeout{10'000};
-  /// From the end of the header to the end of the body (408).
+  /// From the end of the header to the end of the body (408). A streamed body may take longer as
+  /// long as it brings `min_body_rate` in each such time.
   std::chrono::milliseconds body_timeout{60'000};
-  /// A connection on which nothing is asked is closed without a word.
+  /// Bytes a second.
+  std::uint64_t min_body_rate = 1024;
+  /// A connection on which nothing is asked is closed without a word. A reply that is owed has no
+  /// time limit.
   std::chrono::milliseconds idle_timeout{75'000};
-  /// A client that does not take its reply is cut off.
+  /// A client that does not take its reply (a streamed one: a block of 256 KiB) is cut off.
   std::chrono::milliseconds write_timeout{30'000};
   /// Makes the replies to requests that never reach the handler; null sends the message as
   /// text/plain.
   std::function<Response(int status, std::string_view message)> error_reply = {};
+  /// Asked in the io thread when a request's header is complete; the request has no body yet. Null:
+  /// no body is streamed.
+  std::function<BodyRoute(const Request& head)> body_sink = {};
+  /// Runs what may block: the calls of sinks and sources. It must take tasks until `Stop` has
+  /// returned. Null runs them in the io thread.
+  std::function<void(std::function<void()>)> executor = {};
 };
 
 /// A running server. Thread-safe.
@@ -69,8 +110,9 @@ class HttpServer {
   std::string url() const;
 
   /// Accepts no more, closes idle connections, lets requests that have begun finish (their replies
-  /// carry Connection: close), cuts off what is left after `grace`, and joins the threads. A second
-  /// call returns when the first is done.
+  /// carry Connection: close; replies that are owed are waited for), cuts off what is left after
+  /// `grace`, and joins the threads. A reply sent later goes nowhere. A second call returns when
+  /// the first is done.
   void Stop(std::chrono::milliseconds grace);
 
   /// Open connections now.

@@ -2,86 +2,25 @@
 // Tests of the server over real sockets: framing, limits, slow clients, stop under load.
 #include "net/http_server.h"
 
-#include <arpa/inet.h>
 #include <atomic>
 #include <latch>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdexcept>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "net/http_client.h"
+#include "net/testing.h"
 
 namespace millrace::net {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::HasSubstr;
-using testing::StartsWith;
-
-// A client that sends exactly the bytes it is told to.
-class RawClient {
- public:
-  explicit RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    ::inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-  ~RawClient() { ::close(fd_); }
-
-  bool Send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0) {
-        return false;
-      }
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return true;
-  }
-  /// Reads until `enough` says so, the server closes, or 5 s have passed.
-  std::string ReadUntil(const std::function<bool(const std::string&)>& enough) {
-    std::string text;
-    char block[4096];
-    while (!enough(text)) {
-      pollfd entry{fd_, POLLIN, 0};
-      if (::poll(&entry, 1, 5000) <= 0) {
-        ADD_FAILURE() << "no answer within 5 s; so far: " << text.substr(0, 200);
-        break;
-      }
-      const ssize_t n = ::recv(fd_, block, sizeof block, 0);
-      if (n <= 0) {
-        break;
-      }
-      text.append(block, static_cast<std::size_t>(n));
-    }
-    return text;
-  }
-  std::string ReadToEnd() {
-    return ReadUntil([](const std::string&) { return false; });
-  }
-
- private:
-  int fd_;
-};
-
-std::size_t Count(const std::string& text, std::string_view part) {
-  std::size_t n = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos;
-       at = text.find(part, at + part.size())) {
-    ++n;
-  }
-  return n;
-}
+using testing::Count;
+using ::testing::HasSubstr;
+using testing::RawClient;
+using ::testing::StartsWith;
 
 Response Echo(const Request& request) {
   Response response;
@@ -91,9 +30,10 @@ Response Echo(const Request& request) {
   return response;
 }
 
-std::unique_ptr<HttpServer> StartServer(ServerOptions options = {}, Handler handler = Echo) {
+std::unique_ptr<HttpServer> StartServer(ServerOptions options = {},
+                                        std::function<Response(const Request&)> answer = Echo) {
   Result<std::unique_ptr<HttpServer>> server =
-      HttpServer::Start(std::move(options), std::move(handler));
+      HttpServer::Start(std::move(options), Synchronous(std::move(answer)));
   EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().ToString());
   return std::move(server).value();
 }
@@ -203,7 +143,7 @@ TEST(HttpServer, MalformedRequestsAreRefusedAndTheServerLives) {
     RawClient client(server->port());
     client.Send(text);
     const std::string reply = client.ReadToEnd();
-    EXPECT_THAT(reply, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 501 ")))
+    EXPECT_THAT(reply, ::testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 501 ")))
         << text;
     EXPECT_EQ(Count(reply, "\r\nContent-Length: "), 1U) << text;
   }
@@ -278,7 +218,7 @@ TEST(HttpServer, ExceptionOfTheHandlerIs500) {
   client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string reply = client.ReadToEnd();
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 500 "));
-  EXPECT_THAT(reply, testing::Not(HasSubstr("secret")));
+  EXPECT_THAT(reply, ::testing::Not(HasSubstr("secret")));
 }
 
 TEST(HttpServer, ConnectionsOverTheLimitAre503) {
@@ -292,7 +232,7 @@ TEST(HttpServer, ConnectionsOverTheLimitAre503) {
 
 TEST(HttpServer, TakenPortNamesTheAddressAndTheNextStep) {
   const auto server = StartServer();
-  const auto second = HttpServer::Start({.port = server->port()}, Echo);
+  const auto second = HttpServer::Start({.port = server->port()}, Synchronous(Echo));
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
   EXPECT_THAT(second.error().message(), HasSubstr("127.0.0.1:" + std::to_string(server->port())));
@@ -300,7 +240,7 @@ TEST(HttpServer, TakenPortNamesTheAddressAndTheNextStep) {
 }
 
 TEST(HttpServer, UnknownHostIsAnError) {
-  const auto server = HttpServer::Start({.host = "no such host"}, Echo);
+  const auto server = HttpServer::Start({.host = "no such host"}, Synchronous(Echo));
   ASSERT_FALSE(server.ok());
   EXPECT_EQ(server.error().code(), ErrorCode::kInvalidArgument);
   EXPECT_THAT(server.error().message(), HasSubstr("no such host"));
@@ -316,7 +256,7 @@ TEST(HttpServer, PeerIsNamedAndLoopback) {
   ASSERT_TRUE(client.ok());
   const Result<ClientResponse> reply = client->Get("/");
   ASSERT_TRUE(reply.ok());
-  EXPECT_THAT(reply->body, testing::AllOf(StartsWith("127.0.0.1:"), HasSubstr(" loopback")));
+  EXPECT_THAT(reply->body, ::testing::AllOf(StartsWith("127.0.0.1:"), HasSubstr(" loopback")));
 }
 
 TEST(HttpServer, StopFinishesTheRequestInFlight) {
@@ -333,7 +273,7 @@ TEST(HttpServer, StopFinishesTheRequestInFlight) {
   entered.wait();
   std::jthread stopper([&] { server->Stop(std::chrono::seconds(10)); });
   may_leave.count_down();
-  EXPECT_THAT(client.ReadToEnd(), testing::EndsWith("finished"));
+  EXPECT_THAT(client.ReadToEnd(), ::testing::EndsWith("finished"));
   stopper.join();
   EXPECT_EQ(idle.ReadToEnd(), "");
   EXPECT_EQ(server->connections(), 0U);
