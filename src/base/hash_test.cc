@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "base/hmac.h"
 #include "base/rng.h"
 
 namespace millrace::base {
@@ -26,6 +27,21 @@ TEST(Sha256, PublishedVectors) {
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
   EXPECT_EQ(Sha256Hex(std::string(1'000'000, 'a')),
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+// RFC 4231, test cases 1 and 2, in the base64 of RFC 4648.
+TEST(Hmac, PublishedVectors) {
+  EXPECT_EQ(Base64(HmacSha256(std::string(20, '\x0b'), "Hi There")),
+            "sDRMYdjbOFNcqK/OrwvxK4gdwgDJgz2nJuk3bC4yz/c=");
+  EXPECT_EQ(Base64(HmacSha256("Jefe", "what do ya want for nothing?")),
+            "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=");
+}
+
+TEST(Base64, PublishedVectors) {
+  EXPECT_EQ(Base64(""), "");
+  EXPECT_EQ(Base64("f"), "Zg==");
+  EXPECT_EQ(Base64("fo"), "Zm8=");
+  EXPECT_EQ(Base64("foobar"), "Zm9vYmFy");
 }
 
 TEST(ContentHash, IsTheFirstHalfOfSha256) {

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/number_format.h"
+#include "base/regex.h"
 #include "quality/internal/bounds.h"
-#include "quality/internal/regex.h"
 
 namespace millrace::quality::internal {
 namespace {
@@ -249,7 +249,7 @@ CompileKind MatchesRegex(bool wanted_found) {
     job.result.wanted =
         (wanted_found ? "matches " : "does not match ") + job.e.regex + MostlyInWords(job.e.mostly);
     MILL_ASSIGN_OR_RETURN(const std::size_t place, UseText(job));
-    MILL_ASSIGN_OR_RETURN(const Regex regex, Regex::Compile(job.e.regex));
+    MILL_ASSIGN_OR_RETURN(const base::Regex regex, base::Regex::Compile(job.e.regex));
     return RowTestOf(job, place, ByText([regex, wanted_found](const std::string& text) {
                        return regex.Search(text) == wanted_found;
                      }));

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/nearest_name.h"
-#include "quality/internal/regex.h"
+#include "base/regex.h"
 
 namespace millrace::quality {
 namespace {
@@ -292,7 +292,7 @@ void ValidateExpectation(const Expectation& expectation, base::ErrorList& errors
     }
   }
   if (!expectation.regex.empty()) {
-    if (auto regex = internal::Regex::Compile(expectation.regex); !regex.ok()) {
+    if (auto regex = base::Regex::Compile(expectation.regex); !regex.ok()) {
       errors.Add(std::move(regex).error().At(expectation.expect.where));
     }
   }

@@ -77,13 +77,21 @@ Result<void> CheckExperimentName(std::string_view name) {
   return CheckLength("experiment name", name, 500);
 }
 
-Result<void> CheckModelName(std::string_view name) {
+Result<void> CheckModelName(std::string_view name, std::string_view parameter) {
   if (IsBlank(name)) {
-    return InvalidArgument("Registered model name cannot be empty.");
+    return InvalidArgument("Missing value for required parameter '" + std::string(parameter) +
+                           "'.");
   }
   if (name.find_first_of("/:") != std::string_view::npos) {
-    return InvalidArgument("Invalid registered model name \"" + std::string(name) +
-                           "\"; a name without / and : is wanted");
+    return InvalidArgument("Invalid model name '" + std::string(name) +
+                           "'. Names cannot contain '/' or ':'.");
+  }
+  if (!IsNormalPath(name)) {
+    return InvalidArgument("Invalid value \"" + std::string(name) +
+                           "\" for parameter 'name' supplied: Names may be treated as files in "
+                           "certain cases, and must not resolve to other names when treated as "
+                           "such. This name would resolve to '" +
+                           std::string(name) + "'");
   }
   return CheckLength("registered model name", name, 256);
 }
@@ -102,22 +110,35 @@ Result<void> CheckAlias(std::string_view alias) {
   }
   const bool words =
       std::all_of(alias.begin(), alias.end(), [](char c) { return IsWord(c) || c == '-'; });
-  if (!words || Length(alias) > 255) {
+  if (!words) {
     return InvalidArgument("Invalid alias name: '" + Truncated(alias, 255) +
-                           "'; up to 255 letters, digits, underscores and dashes are wanted");
+                           "'. Names may only contain alphanumerics, underscores (_), and dashes "
+                           "(-).");
   }
-  const auto lower = [](char c) {
-    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  };
-  std::string text(alias);
-  std::transform(text.begin(), text.end(), text.begin(), lower);
-  const bool version = text.size() > 1 && text[0] == 'v' &&
-                       text.find_first_not_of("0123456789", 1) == std::string::npos;
-  if (text == "latest" || version) {
-    return InvalidArgument("alias '" + std::string(alias) +
-                           "' is reserved; another name than latest and v<number> is wanted");
+  if (Length(alias) > 255) {
+    return InvalidArgument(
+        "'Registered model alias name' exceeds the maximum length of 255 characters");
   }
   return {};
+}
+
+Result<void> CheckAliasIsFree(std::string_view alias) {
+  if (EqualIgnoringCase(alias, "latest")) {
+    return InvalidArgument("'latest' alias name (case insensitive) is reserved.");
+  }
+  const bool is_version = alias.size() > 1 && (alias[0] == 'v' || alias[0] == 'V') &&
+                          alias.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  if (is_version) {
+    return InvalidArgument("Version alias name '" + std::string(alias) + "' is reserved.");
+  }
+  return {};
+}
+
+bool EqualIgnoringCase(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
+  });
 }
 
 Result<long long> ParseExperimentId(std::string_view id) {
@@ -151,12 +172,7 @@ std::string Truncated(std::string_view text, std::size_t most) {
 
 Result<std::string> CanonicalStage(std::string_view stage) {
   for (const std::string_view known : {"None", "Staging", "Production", "Archived"}) {
-    const bool same = known.size() == stage.size() &&
-                      std::equal(known.begin(), known.end(), stage.begin(), [](char a, char b) {
-                        return std::tolower(static_cast<unsigned char>(a)) ==
-                               std::tolower(static_cast<unsigned char>(b));
-                      });
-    if (same) {
+    if (EqualIgnoringCase(known, stage)) {
       return std::string(known);
     }
   }

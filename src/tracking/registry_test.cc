@@ -91,7 +91,7 @@ TEST_F(RegistryTest, AliasesMoveAndGoWithTheirVersion) {
   NewVersion();
   EXPECT_FALSE(registry().FindByAlias("churn", "champion").value().has_value());
   EXPECT_EQ(Failure(registry().GetByAlias("churn", "champion"), ErrorCode::kInvalidArgument),
-            "Registered model alias champion not found for model churn.");
+            "Registered model alias champion not found.");
   Failure(registry().GetByAlias("nope", "champion"), ErrorCode::kNotFound);
   ASSERT_TRUE(registry().SetAlias("churn", "champion", 1).ok());
   ASSERT_TRUE(registry().SetAlias("churn", "champion", 2).ok());
@@ -164,7 +164,74 @@ TEST_F(RegistryTest, StagesMoveAndArchive) {
   EXPECT_EQ(registry().TransitionStage("churn", 2, "PRODUCTION", true).value().stage, "Production");
   EXPECT_EQ(registry().GetVersion("churn", 1).value().stage, "Archived");
   Failure(registry().TransitionStage("churn", 1, "live", false), ErrorCode::kInvalidArgument);
-  Failure(registry().TransitionStage("churn", 1, "Archived", true), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(
+      Failure(registry().TransitionStage("churn", 1, "archived", true),
+              ErrorCode::kInvalidArgument),
+      "Model version transition cannot archive existing model versions because 'archived' is not "
+      "an Active stage. Valid stages are ['Staging', 'Production']");
+}
+
+TEST_F(RegistryTest, LatestVersionsAreTheNewestOfEachStage) {
+  ASSERT_TRUE(registry().CreateModel("churn").ok());
+  EXPECT_TRUE(registry().LatestVersions("churn").value().empty());
+  for (int i = 0; i < 4; ++i) {
+    NewVersion();
+  }
+  ASSERT_TRUE(registry().TransitionStage("churn", 1, "Production", false).ok());
+  ASSERT_TRUE(registry().TransitionStage("churn", 3, "Production", false).ok());
+  ASSERT_TRUE(registry().SetVersionTag("churn", 3, "auc", "0.77").ok());
+  ASSERT_TRUE(registry().SetAlias("churn", "champion", 3).ok());
+  const std::vector<ModelVersion> latest = registry().LatestVersions("churn").value();
+  ASSERT_EQ(latest.size(), 2U);
+  EXPECT_EQ(latest[0].version, 3);
+  EXPECT_EQ(latest[0].tags.at("auc"), "0.77");
+  EXPECT_EQ(latest[0].aliases, std::vector<std::string>{"champion"});
+  EXPECT_EQ(latest[1].version, 4);
+  EXPECT_EQ(registry().LatestVersions("churn", {"production"}).value().size(), 1U);
+  EXPECT_TRUE(registry().LatestVersions("churn", {"Staging"}).value().empty());
+  EXPECT_EQ(registry().GetModel("churn").value().latest_versions.size(), 2U);
+  EXPECT_EQ(registry().GetByAlias("churn", "LATEST").value().version, 4);
+  EXPECT_EQ(Failure(registry().LatestVersions("churn", {"live"}), ErrorCode::kInvalidArgument),
+            "Invalid Model Version stage: live. Value must be one of None, Staging, Production, "
+            "Archived.");
+  Failure(registry().LatestVersions("nope"), ErrorCode::kNotFound);
+}
+
+TEST_F(RegistryTest, MessagesAreMlflows) {
+  EXPECT_EQ(Failure(registry().CreateModel(" "), ErrorCode::kInvalidArgument),
+            "Missing value for required parameter 'name'.");
+  EXPECT_EQ(Failure(registry().CreateModel("a/b"), ErrorCode::kInvalidArgument),
+            "Invalid model name 'a/b'. Names cannot contain '/' or ':'.");
+  ASSERT_TRUE(registry().CreateModel("churn").ok());
+  EXPECT_EQ(Failure(registry().RenameModel("churn", ""), ErrorCode::kInvalidArgument),
+            "Missing value for required parameter 'new_name'.");
+  EXPECT_EQ(Failure(registry().SetAlias("churn", "Latest", 1), ErrorCode::kInvalidArgument),
+            "'latest' alias name (case insensitive) is reserved.");
+  EXPECT_EQ(Failure(registry().SetAlias("churn", "v12", 1), ErrorCode::kInvalidArgument),
+            "Version alias name 'v12' is reserved.");
+  EXPECT_EQ(Failure(registry().SetAlias("churn", "a b", 1), ErrorCode::kInvalidArgument),
+            "Invalid alias name: 'a b'. Names may only contain alphanumerics, underscores (_), and "
+            "dashes (-).");
+  EXPECT_EQ(Failure(registry().GetByAlias("churn", "latest"), ErrorCode::kNotFound),
+            "Latest version not found for model churn.");
+  EXPECT_EQ(Failure(registry().CreateModel("churn", "", {{"mlflow.prompt.is_prompt", "true"}}),
+                    ErrorCode::kAlreadyExists),
+            "Tried to create a prompt with name 'churn', but the name is already taken by a "
+            "registered model. MLflow does not allow creating a model and a prompt with the same "
+            "name.");
+}
+
+TEST_F(RegistryTest, TagsAndAliasesLeaveTheTimeOfChangeAlone) {
+  ASSERT_TRUE(registry().CreateModel("churn").ok());
+  NewVersion();
+  const std::int64_t made = registry().GetModel("churn").value().last_update_time_ms;
+  clock().Advance(base::Duration{5 * base::kMicrosPerSecond});
+  ASSERT_TRUE(registry().SetModelTag("churn", "a", "1").ok());
+  ASSERT_TRUE(registry().SetAlias("churn", "champion", 1).ok());
+  EXPECT_EQ(registry().GetModel("churn").value().last_update_time_ms, made);
+  ASSERT_TRUE(registry().RenameModel("churn", "retention").ok());
+  EXPECT_EQ(registry().GetModel("retention").value().last_update_time_ms, made + 5000);
+  EXPECT_EQ(registry().GetVersion("retention", 1).value().last_update_time_ms, made + 5000);
 }
 
 }  // namespace

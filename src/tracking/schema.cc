@@ -122,11 +122,43 @@ CREATE TABLE registered_model_aliases (
 CREATE INDEX registered_model_aliases_by_version ON registered_model_aliases (name, version);
 )sql";
 
+// Version 2: links to runs elsewhere, approvals, and the audit log (tracking/audit.h), whose head
+// is the one row that all appends lock.
+constexpr std::string_view kRegistry2 = R"sql(
+ALTER TABLE model_versions ADD COLUMN run_link TEXT NOT NULL DEFAULT '';
+CREATE TABLE approvals (
+  name TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  approver TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  evidence TEXT NOT NULL,
+  PRIMARY KEY (name, version, approver),
+  FOREIGN KEY (name, version) REFERENCES model_versions(name, version) ON UPDATE CASCADE ON DELETE CASCADE);
+CREATE TABLE audit_log (
+  number INTEGER PRIMARY KEY,
+  time INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  object TEXT NOT NULL,
+  details TEXT NOT NULL,
+  evidence TEXT NOT NULL,
+  previous_hash TEXT NOT NULL,
+  hash TEXT NOT NULL);
+CREATE INDEX audit_log_by_object ON audit_log (object, number);
+CREATE TABLE audit_head (
+  id INTEGER PRIMARY KEY,
+  number INTEGER NOT NULL,
+  hash TEXT NOT NULL);
+INSERT INTO audit_head (id, number, hash) VALUES (1, 0, '');
+)sql";
+
 }  // namespace
 
 Result<void> MigrateAll(store::Metadata& metadata) {
   const std::vector<store::Migration> migrations = {{"tracking", 1, std::string(kTracking)},
-                                                    {"registry", 1, std::string(kRegistry)}};
+                                                    {"registry", 1, std::string(kRegistry)},
+                                                    {"registry", 2, std::string(kRegistry2)}};
   return metadata.Migrate(migrations);
 }
 

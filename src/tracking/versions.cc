@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The versions of registered models.
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 #include "store/metadata.h"
+#include "tracking/internal/change.h"
 #include "tracking/internal/limits.h"
 #include "tracking/internal/schema.h"
 #include "tracking/internal/version_rows.h"
@@ -10,54 +14,11 @@ namespace millrace::tracking {
 namespace {
 
 using internal::Int;
+using internal::kVersionColumns;
 using internal::Text;
+using internal::VersionObject;
 using store::Transaction;
-
-constexpr std::string_view kColumns =
-    "SELECT name, version, source, storage_location, run_id, model_id, description, stage, "
-    "creation_time, "
-    "last_updated_time FROM model_versions ";
-
-Result<ModelVersion> FromRow(store::Metadata& metadata, const store::Row& row) {
-  ModelVersion version;
-  version.name = Text(row[0]);
-  version.version = Int(row[1]);
-  version.source = Text(row[2]);
-  version.storage_location = Text(row[3]);
-  version.run_id = Text(row[4]);
-  version.model_id = Text(row[5]);
-  version.description = Text(row[6]);
-  version.stage = Text(row[7]);
-  version.creation_time_ms = Int(row[8]);
-  version.last_update_time_ms = Int(row[9]);
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<store::Row> tags,
-      metadata.Query(
-          "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ? ORDER BY key",
-          {row[0], row[1]}));
-  for (const store::Row& tag : tags) {
-    version.tags[Text(tag[0])] = Text(tag[1]);
-  }
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> aliases,
-                        metadata.Query("SELECT alias FROM registered_model_aliases WHERE name = ? "
-                                       "AND version = ? ORDER BY alias",
-                                       {row[0], row[1]}));
-  for (const store::Row& alias : aliases) {
-    version.aliases.push_back(Text(alias[0]));
-  }
-  return version;
-}
-
-Result<void> PutVersionTag(store::Metadata& metadata, const std::string& name, std::int64_t version,
-                           const std::string& key, const std::string& value) {
-  MILL_RETURN_IF_ERROR(internal::CheckKey("tag", key));
-  MILL_RETURN_IF_ERROR(
-      internal::CheckLength("value of tag \"" + key + "\"", value, internal::kMaxRegistryTagValue));
-  return metadata.Execute(
-      "INSERT INTO model_version_tags (name, version, key, value) VALUES (?, ?, ?, ?) "
-      "ON CONFLICT (name, version, key) DO UPDATE SET value = excluded.value",
-      {name, version, key, value});
-}
+using Json = nlohmann::json;
 
 /// Fills what the request leaves to the logged model.
 Result<void> FillFromLoggedModel(store::Metadata& metadata, VersionRequest* request) {
@@ -78,13 +39,35 @@ Result<void> FillFromLoggedModel(store::Metadata& metadata, VersionRequest* requ
   if (request->run_id.empty()) {
     request->run_id = Text(rows[0][0]);
   }
-  if (request->storage_location.empty()) {
-    request->storage_location = Text(rows[0][1]);
-  }
   if (request->source.empty()) {
     request->source = "models:/" + request->model_id;
   }
+  const bool is_uri = request->source.starts_with("models:/");
+  if (request->storage_location.empty() && is_uri) {
+    request->storage_location = Text(rows[0][1]);
+  }
   return {};
+}
+
+/// What the webhook model_version.created (prompt_version.created) carries.
+Json CreatedPayload(const VersionRequest& request, std::int64_t number, bool is_prompt) {
+  Tags tags = request.tags;
+  Json json = {{"name", request.name},
+               {"version", std::to_string(number)},
+               {"description", request.description.empty() ? Json() : Json(request.description)}};
+  if (is_prompt) {
+    const auto text = tags.find("mlflow.prompt.text");
+    json["template"] = text == tags.end() ? Json() : Json(text->second);
+    for (const char* key :
+         {"mlflow.prompt.text", "mlflow.prompt.is_prompt", "_mlflow_prompt_type"}) {
+      tags.erase(key);
+    }
+  } else {
+    json["source"] = request.source;
+    json["run_id"] = request.run_id.empty() ? Json() : Json(request.run_id);
+  }
+  json["tags"] = tags;
+  return json;
 }
 
 }  // namespace
@@ -115,74 +98,130 @@ Result<ModelVersion> Registry::RegisterVersion(const VersionRequest& given) {
                                         "+ 1 WHERE name = ? RETURNING last_version",
                                         {request.name}));
   const std::int64_t number = Int(rows[0][0]);
-  MILL_RETURN_IF_ERROR(
-      metadata_.Execute("INSERT INTO model_versions (name, version, source, storage_location, "
-                        "run_id, model_id, description, stage, "
-                        "creation_time, last_updated_time, idempotency_key) VALUES (?, ?, ?, ?, ?, "
-                        "?, ?, 'None', ?, ?, ?)",
-                        {request.name, number, request.source, request.storage_location,
-                         request.run_id, request.model_id, request.description, now, now,
-                         internal::OrNull(request.idempotency_key)}));
+  MILL_RETURN_IF_ERROR(metadata_.Execute(
+      "INSERT INTO model_versions (name, version, source, storage_location, run_id, model_id, "
+      "description, run_link, stage, creation_time, last_updated_time, idempotency_key) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'None', ?, ?, ?)",
+      {request.name, number, request.source, request.storage_location, request.run_id,
+       request.model_id, request.description, request.run_link, now, now,
+       internal::OrNull(request.idempotency_key)}));
   for (const auto& [key, value] : request.tags) {
-    MILL_RETURN_IF_ERROR(PutVersionTag(metadata_, request.name, number, key, value));
+    MILL_RETURN_IF_ERROR(internal::PutVersionTag(metadata_, request.name, number, key, value));
   }
+  const auto prompt = request.tags.find(std::string(kIsPromptTag));
+  const bool is_prompt =
+      prompt != request.tags.end() && internal::EqualIgnoringCase(prompt->second, "true");
+  MILL_RETURN_IF_ERROR(internal::RecordChange(
+      metadata_,
+      {now, actor_, is_prompt ? "prompt_version.created" : "model_version.created",
+       VersionObject(request.name, number), CreatedPayload(request, number, is_prompt)}));
   MILL_RETURN_IF_ERROR(transaction.Commit());
   return GetVersion(request.name, number);
 }
 
 Result<ModelVersion> Registry::GetVersion(const std::string& name, std::int64_t version) {
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<store::Row> rows,
-      metadata_.Query(std::string(kColumns) + "WHERE name = ? AND version = ?", {name, version}));
+  MILL_RETURN_IF_ERROR(internal::CheckModelName(name));
+  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
+                        metadata_.Query("SELECT " + std::string(kVersionColumns) +
+                                            " FROM model_versions AS v WHERE v.name = ? AND "
+                                            "v.version = ?",
+                                        {name, version}));
   if (rows.empty()) {
     return base::NotFound("Model Version (name=" + name + ", version=" + std::to_string(version) +
                           ") not found");
   }
-  return FromRow(metadata_, rows[0]);
+  ModelVersion found = internal::VersionFromRow(rows[0]);
+  MILL_RETURN_IF_ERROR(internal::ReadVersionTags(metadata_, {&found, 1}));
+  MILL_RETURN_IF_ERROR(internal::ReadVersionAliases(metadata_, found));
+  return found;
 }
 
 Result<std::optional<ModelVersion>> Registry::FindVersionByKey(const std::string& idempotency_key) {
   MILL_ASSIGN_OR_RETURN(
       const std::vector<store::Row> rows,
-      metadata_.Query(std::string(kColumns) + "WHERE idempotency_key = ?", {idempotency_key}));
+      metadata_.Query("SELECT name, version FROM model_versions WHERE idempotency_key = ?",
+                      {idempotency_key}));
   if (rows.empty()) {
     return std::optional<ModelVersion>();
   }
-  MILL_ASSIGN_OR_RETURN(ModelVersion version, FromRow(metadata_, rows[0]));
+  MILL_ASSIGN_OR_RETURN(ModelVersion version, GetVersion(Text(rows[0][0]), Int(rows[0][1])));
   return std::optional<ModelVersion>(std::move(version));
 }
 
 Result<std::vector<ModelVersion>> Registry::ListVersions(const std::string& name) {
-  MILL_RETURN_IF_ERROR(GetModel(name));
+  MILL_RETURN_IF_ERROR(internal::CheckModelExists(metadata_, name));
   MILL_ASSIGN_OR_RETURN(
       const std::vector<store::Row> rows,
-      metadata_.Query(std::string(kColumns) + "WHERE name = ? ORDER BY version DESC", {name}));
+      metadata_.Query("SELECT " + std::string(kVersionColumns) +
+                          " FROM model_versions AS v WHERE v.name = ? ORDER BY v.version DESC",
+                      {name}));
   std::vector<ModelVersion> versions;
   for (const store::Row& row : rows) {
-    MILL_ASSIGN_OR_RETURN(ModelVersion version, FromRow(metadata_, row));
-    versions.push_back(std::move(version));
+    versions.push_back(internal::VersionFromRow(row));
+    MILL_RETURN_IF_ERROR(internal::ReadVersionAliases(metadata_, versions.back()));
+  }
+  MILL_RETURN_IF_ERROR(internal::ReadVersionTags(metadata_, versions));
+  return versions;
+}
+
+Result<std::vector<ModelVersion>> Registry::LatestVersions(const std::string& name,
+                                                           const std::vector<std::string>& stages) {
+  std::vector<std::string> wanted;
+  for (const std::string& stage : stages) {
+    MILL_ASSIGN_OR_RETURN(wanted.emplace_back(), internal::CanonicalStage(stage));
+  }
+  MILL_RETURN_IF_ERROR(internal::CheckModelExists(metadata_, name));
+  MILL_ASSIGN_OR_RETURN(std::vector<ModelVersion> versions,
+                        internal::ReadLatestVersions(metadata_, name));
+  std::erase_if(versions, [&](const ModelVersion& version) {
+    return !wanted.empty() &&
+           std::find(wanted.begin(), wanted.end(), version.stage) == wanted.end();
+  });
+  for (ModelVersion& version : versions) {
+    MILL_RETURN_IF_ERROR(internal::ReadVersionAliases(metadata_, version));
   }
   return versions;
 }
 
+Result<std::string> Registry::DownloadUri(const std::string& name, std::int64_t version) {
+  MILL_ASSIGN_OR_RETURN(ModelVersion found, GetVersion(name, version));
+  return std::move(found.storage_location);
+}
+
 Result<ModelVersion> Registry::UpdateVersion(const std::string& name, std::int64_t version,
                                              const std::string& description) {
-  MILL_ASSIGN_OR_RETURN(
-      const std::int64_t changed,
-      metadata_.ExecuteCounted("UPDATE model_versions SET description = ?, last_updated_time = ? "
-                               "WHERE name = ? AND version = ?",
-                               {description, NowMs(), name, version}));
-  static_cast<void>(changed);  // GetVersion says what is missing.
+  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
+  MILL_RETURN_IF_ERROR(GetVersion(name, version));
+  const std::int64_t now = NowMs();
+  MILL_RETURN_IF_ERROR(
+      metadata_.Execute("UPDATE model_versions SET description = ?, last_updated_time = ? "
+                        "WHERE name = ? AND version = ?",
+                        {description, now, name, version}));
+  MILL_RETURN_IF_ERROR(internal::RecordChange(
+      metadata_,
+      {now, actor_, "model_version.updated", VersionObject(name, version),
+       Json{{"name", name}, {"version", std::to_string(version)}, {"description", description}}}));
+  MILL_RETURN_IF_ERROR(transaction.Commit());
   return GetVersion(name, version);
 }
 
 Result<void> Registry::DeleteVersion(const std::string& name, std::int64_t version) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  MILL_RETURN_IF_ERROR(GetVersion(name, version));
-  MILL_RETURN_IF_ERROR(internal::TouchModel(metadata_, name, NowMs()));
-  // Aliases and tags go along by their foreign keys.
+  MILL_ASSIGN_OR_RETURN(const ModelVersion gone, GetVersion(name, version));
+  const std::int64_t now = NowMs();
+  MILL_RETURN_IF_ERROR(internal::TouchModel(metadata_, name, now));
+  // Aliases and tags go along by their foreign keys; the number stays used by last_version, and the
+  // audit log keeps what the version was.
   MILL_RETURN_IF_ERROR(metadata_.Execute(
       "DELETE FROM model_versions WHERE name = ? AND version = ?", {name, version}));
+  MILL_RETURN_IF_ERROR(internal::RecordChange(
+      metadata_, {now, actor_, "model_version.deleted", VersionObject(name, version),
+                  Json{{"name", name},
+                       {"version", std::to_string(version)},
+                       {"source", gone.source},
+                       {"run_id", gone.run_id},
+                       {"stage", gone.stage},
+                       {"aliases", gone.aliases}}}));
   return transaction.Commit();
 }
 
@@ -190,17 +229,35 @@ Result<void> Registry::SetVersionTag(const std::string& name, std::int64_t versi
                                      const std::string& key, const std::string& value) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_RETURN_IF_ERROR(GetVersion(name, version));
-  MILL_RETURN_IF_ERROR(PutVersionTag(metadata_, name, version, key, value));
+  MILL_RETURN_IF_ERROR(internal::PutVersionTag(metadata_, name, version, key, value));
+  MILL_ASSIGN_OR_RETURN(const bool is_prompt, internal::IsPrompt(metadata_, name));
+  MILL_RETURN_IF_ERROR(internal::RecordChange(
+      metadata_,
+      {NowMs(), actor_, is_prompt ? "prompt_version_tag.set" : "model_version_tag.set",
+       VersionObject(name, version),
+       Json{
+           {"name", name}, {"version", std::to_string(version)}, {"key", key}, {"value", value}}}));
   return transaction.Commit();
 }
 
 Result<void> Registry::DeleteVersionTag(const std::string& name, std::int64_t version,
                                         const std::string& key) {
+  MILL_RETURN_IF_ERROR(internal::CheckKey("tag", key));
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_RETURN_IF_ERROR(GetVersion(name, version));
-  MILL_RETURN_IF_ERROR(
-      metadata_.Execute("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?",
-                        {name, version, key}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::int64_t deleted,
+      metadata_.ExecuteCounted(
+          "DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?",
+          {name, version, key}));
+  if (deleted > 0) {
+    MILL_ASSIGN_OR_RETURN(const bool is_prompt, internal::IsPrompt(metadata_, name));
+    MILL_RETURN_IF_ERROR(internal::RecordChange(
+        metadata_,
+        {NowMs(), actor_, is_prompt ? "prompt_version_tag.deleted" : "model_version_tag.deleted",
+         VersionObject(name, version),
+         Json{{"name", name}, {"version", std::to_string(version)}, {"key", key}}}));
+  }
   return transaction.Commit();
 }
 
@@ -210,22 +267,34 @@ Result<ModelVersion> Registry::TransitionStage(const std::string& name, std::int
   MILL_ASSIGN_OR_RETURN(const std::string canonical, internal::CanonicalStage(stage));
   if (archive_existing_versions && canonical != "Staging" && canonical != "Production") {
     return base::InvalidArgument(
-        "Model version transition cannot archive existing model versions because '" + canonical +
-        "' is not an Active stage. Valid stages are Staging, Production");
+        "Model version transition cannot archive existing model versions because '" + stage +
+        "' is not an Active stage. Valid stages are ['Staging', 'Production']");
   }
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  MILL_RETURN_IF_ERROR(GetVersion(name, version));
+  MILL_ASSIGN_OR_RETURN(const ModelVersion before, GetVersion(name, version));
   const std::int64_t now = NowMs();
   MILL_RETURN_IF_ERROR(internal::TouchModel(metadata_, name, now));
+  Json archived = Json::array();
   if (archive_existing_versions) {
-    MILL_RETURN_IF_ERROR(
-        metadata_.Execute("UPDATE model_versions SET stage = 'Archived', last_updated_time = ? "
-                          "WHERE name = ? AND stage = ? AND version <> ?",
-                          {now, name, canonical, version}));
+    MILL_ASSIGN_OR_RETURN(
+        const std::vector<store::Row> rows,
+        metadata_.Query("UPDATE model_versions SET stage = 'Archived', last_updated_time = ? "
+                        "WHERE name = ? AND stage = ? AND version <> ? RETURNING version",
+                        {now, name, canonical, version}));
+    for (const store::Row& row : rows) {
+      archived.push_back(Int(row[0]));
+    }
   }
   MILL_RETURN_IF_ERROR(metadata_.Execute(
       "UPDATE model_versions SET stage = ?, last_updated_time = ? WHERE name = ? AND version = ?",
       {canonical, now, name, version}));
+  MILL_RETURN_IF_ERROR(internal::RecordChange(
+      metadata_, {now, actor_, "model_version.stage_changed", VersionObject(name, version),
+                  Json{{"name", name},
+                       {"version", std::to_string(version)},
+                       {"from", before.stage},
+                       {"to", canonical},
+                       {"archived", archived}}}));
   MILL_RETURN_IF_ERROR(transaction.Commit());
   return GetVersion(name, version);
 }

@@ -19,12 +19,16 @@ inline constexpr std::size_t kMaxRegistryTagValue = 100'000;
 Result<void> CheckKey(std::string_view what, std::string_view key);
 /// 1 to 500 characters, not only blanks.
 Result<void> CheckExperimentName(std::string_view name);
-/// Not blank, no '/' and no ':'.
-Result<void> CheckModelName(std::string_view name);
+/// Not blank, no '/' and no ':', no path that means another one.
+/// @param parameter  what MLflow calls it: "name", "new_name"
+Result<void> CheckModelName(std::string_view name, std::string_view parameter = "name");
 /// Not blank, none of / : . % " '
 Result<void> CheckLoggedModelName(std::string_view name);
-/// 1 to 255 of [\w-], neither "latest" nor "v" and digits.
+/// 1 to 255 of [\w-].
 Result<void> CheckAlias(std::string_view alias);
+/// Neither "latest" nor "v" and digits.
+Result<void> CheckAliasIsFree(std::string_view alias);
+bool EqualIgnoringCase(std::string_view a, std::string_view b);
 /// Decimal digits.
 Result<long long> ParseExperimentId(std::string_view id);
 Result<void> CheckLength(std::string_view what, std::string_view value, std::size_t most);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only file that knows PCRE2.
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "quality/internal/regex.h"
+#include "base/regex.h"
 
 #include <array>
 #include <utility>
 
 #include <pcre2.h>
 
-namespace millrace::quality::internal {
+namespace millrace::base {
 namespace {
 
 struct CodeFree {
@@ -35,9 +35,9 @@ Result<Regex> Regex::Compile(const std::string& pattern) {
   if (impl->code == nullptr) {
     std::array<PCRE2_UCHAR, 256> text{};
     pcre2_get_error_message(error_number, text.data(), text.size());
-    return base::InvalidArgument("regular expression \"" + pattern +
-                                 "\": " + reinterpret_cast<const char*>(text.data()) +
-                                 " at character " + std::to_string(error_offset + 1));
+    return InvalidArgument("regular expression \"" + pattern +
+                           "\": " + reinterpret_cast<const char*>(text.data()) + " at character " +
+                           std::to_string(error_offset + 1));
   }
   // Without a just-in-time compiler for this processor the interpreter does the same, only slower.
   pcre2_jit_compile(impl->code.get(), PCRE2_JIT_COMPLETE);
@@ -53,4 +53,4 @@ bool Regex::Search(std::string_view text) const {
                      data.get(), nullptr) >= 0;
 }
 
-}  // namespace millrace::quality::internal
+}  // namespace millrace::base

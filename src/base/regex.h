@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace millrace::quality::internal {
+namespace millrace::base {
 
 /// A compiled pattern. Copies share it. Thread-safe.
 class Regex {
@@ -26,4 +26,4 @@ class Regex {
   std::shared_ptr<const Impl> impl_;
 };
 
-}  // namespace millrace::quality::internal
+}  // namespace millrace::base
