@@ -234,5 +234,121 @@ TEST_F(RegistryTest, TagsAndAliasesLeaveTheTimeOfChangeAlone) {
   EXPECT_EQ(registry().GetVersion("retention", 1).value().last_update_time_ms, made + 5000);
 }
 
+class RegistrySearchTest : public RegistryTest {
+ protected:
+  RegistrySearchTest() {
+    for (const char* name : {"CHURN_b", "churn", "churn_a", "other"}) {
+      EXPECT_TRUE(registry().CreateModel(name, "", {{"kind", name}}).ok());
+      clock().Advance(base::Duration{base::kMicrosPerSecond});
+    }
+    EXPECT_TRUE(registry().CreateModel("greeting", "", {{"mlflow.prompt.is_prompt", "true"}}).ok());
+    EXPECT_TRUE(registry().SetModelTag("other", "team", "growth").ok());
+    for (const char* run : {"run-a", "run-a", "run-b"}) {
+      EXPECT_TRUE(registry()
+                      .RegisterVersion({.name = "churn",
+                                        .source = std::string("/models/") + run,
+                                        .run_id = run,
+                                        .tags = {{"run", run}}})
+                      .ok());
+      clock().Advance(base::Duration{base::kMicrosPerSecond});
+    }
+    EXPECT_TRUE(registry().RegisterVersion({.name = "other", .source = "/models/z"}).ok());
+    EXPECT_TRUE(registry().SetAlias("churn", "champion", 3).ok());
+    EXPECT_TRUE(registry()
+                    .RegisterVersion({.name = "greeting",
+                                      .source = "dummy-source",
+                                      .tags = {{"mlflow.prompt.is_prompt", "true"}}})
+                    .ok());
+  }
+  /// "a b c", or the error's message.
+  std::string Models(const RegistrySearch& search) {
+    const auto page = registry().SearchModels(search);
+    if (!page.ok()) {
+      return page.error().message();
+    }
+    std::string names;
+    for (const RegisteredModel& model : page->items) {
+      names += (names.empty() ? "" : " ") + model.name;
+    }
+    return names;
+  }
+  std::string Versions(const RegistrySearch& search) {
+    const auto page = registry().SearchVersions(search);
+    if (!page.ok()) {
+      return page.error().message();
+    }
+    std::string names;
+    for (const ModelVersion& version : page->items) {
+      names += (names.empty() ? "" : " ") + version.name + "/" + std::to_string(version.version);
+    }
+    return names;
+  }
+};
+
+TEST_F(RegistrySearchTest, ModelsByNameAndTag) {
+  EXPECT_EQ(Models({}), "CHURN_b churn churn_a other");
+  EXPECT_EQ(Models({.filter = "name = 'churn'"}), "churn");
+  EXPECT_EQ(Models({.filter = "name != 'churn'"}), "CHURN_b churn_a other");
+  EXPECT_EQ(Models({.filter = "name LIKE 'churn%'"}), "churn churn_a");
+  EXPECT_EQ(Models({.filter = "name ILIKE 'churn_%'"}), "CHURN_b churn_a");
+  EXPECT_EQ(Models({.filter = "name IN ('churn', 'other')"}), "churn other");
+  EXPECT_EQ(Models({.filter = "tags.team = 'growth'"}), "other");
+  EXPECT_EQ(Models({.filter = "tags.team != 'growth'"}), "") << "a missing tag matches nothing";
+  EXPECT_EQ(Models({.filter = "tags.kind LIKE 'ch%' AND name != 'churn'"}), "churn_a");
+  EXPECT_EQ(Models({.filter = "tags.nothing LIKE '%'"}), "");
+  EXPECT_EQ(Models({.filter = "name = 'x''; DROP TABLE registered_models'"}).substr(0, 7),
+            "Invalid");
+  EXPECT_EQ(
+      registry().SearchModels({.filter = "name = 'churn'"}).value().items[0].latest_versions.size(),
+      1U);
+}
+
+TEST_F(RegistrySearchTest, ModelsInOrderAndPages) {
+  EXPECT_EQ(Models({.order_by = {"name DESC"}}), "other churn_a churn CHURN_b");
+  EXPECT_EQ(Models({.order_by = {"last_updated_timestamp DESC"}}), "other churn churn_a CHURN_b");
+  EXPECT_NE(Models({.order_by = {"name", "name DESC"}}).find("duplicate fields"),
+            std::string::npos);
+  for (const char* filter : {"", "name LIKE '%'"}) {
+    RegistrySearch search{.filter = filter, .max_results = 3};
+    EXPECT_EQ(Models(search), "CHURN_b churn churn_a");
+    search.page_token = registry().SearchModels(search).value().next_page_token;
+    EXPECT_EQ(Models(search), "other");
+    EXPECT_EQ(registry().SearchModels(search).value().next_page_token, "");
+  }
+  EXPECT_EQ(Models({.max_results = 1001}),
+            "Invalid value for request parameter max_results. It must be at most 1000, but got "
+            "value 1001");
+  EXPECT_EQ(Models({.max_results = 0}),
+            "Invalid value for max_results. It must be a positive integer, but got 0");
+  EXPECT_FALSE(registry().SearchModels({.page_token = "x"}).ok());
+}
+
+TEST_F(RegistrySearchTest, PromptsOnlyWhereAskedFor) {
+  EXPECT_EQ(Models({.filter = "tags.`mlflow.prompt.is_prompt` = 'true'"}), "greeting");
+  EXPECT_EQ(Models({.filter = "tags.`mlflow.prompt.is_prompt` != 'true'"}),
+            "CHURN_b churn churn_a other");
+  EXPECT_EQ(Models({.filter = "tags.`mlflow.prompt.is_prompt` = 'false' AND name = 'churn'"}),
+            "churn");
+  EXPECT_EQ(Versions({.filter = "tags.`mlflow.prompt.is_prompt` = 'true'"}), "greeting/1");
+  EXPECT_EQ(Versions({.filter = "name = 'greeting'"}), "");
+}
+
+TEST_F(RegistrySearchTest, VersionsByAttributesAndTags) {
+  EXPECT_EQ(Versions({}), "other/1 churn/3 churn/2 churn/1");
+  EXPECT_EQ(Versions({.filter = "name = 'churn' AND run_id = 'run-a'"}), "churn/2 churn/1");
+  EXPECT_EQ(Versions({.filter = "run_id IN ('run-b', 'run-c')"}), "churn/3");
+  EXPECT_EQ(Versions({.filter = "version_number > 1"}), "churn/3 churn/2");
+  EXPECT_EQ(Versions({.filter = "source_path LIKE '/models/run-%'"}), "churn/3 churn/2 churn/1");
+  EXPECT_EQ(Versions({.filter = "tags.run = 'run-b'"}), "churn/3");
+  EXPECT_EQ(Versions({.order_by = {"version_number ASC"}}), "churn/1 other/1 churn/2 churn/3");
+  EXPECT_EQ(Versions({.order_by = {"creation_timestamp"}}), "churn/1 churn/2 churn/3 other/1");
+  const ModelVersion found =
+      registry().SearchVersions({.filter = "version_number = 3"}).value().items[0];
+  EXPECT_EQ(found.tags.at("run"), "run-b");
+  EXPECT_TRUE(found.aliases.empty()) << "as in MLflow";
+  ASSERT_TRUE(registry().DeleteVersion("churn", 3).ok());
+  EXPECT_EQ(Versions({.max_results = 2}), "other/1 churn/2");
+}
+
 }  // namespace
 }  // namespace millrace::tracking
