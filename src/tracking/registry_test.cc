@@ -296,8 +296,7 @@ TEST_F(RegistrySearchTest, ModelsByNameAndTag) {
   EXPECT_EQ(Models({.filter = "tags.team != 'growth'"}), "") << "a missing tag matches nothing";
   EXPECT_EQ(Models({.filter = "tags.kind LIKE 'ch%' AND name != 'churn'"}), "churn_a");
   EXPECT_EQ(Models({.filter = "tags.nothing LIKE '%'"}), "");
-  EXPECT_EQ(Models({.filter = "name = 'x''; DROP TABLE registered_models'"}).substr(0, 7),
-            "Invalid");
+  EXPECT_EQ(Models({.filter = "name = 'x''; DROP TABLE registered_models'"}), "");
   EXPECT_EQ(
       registry().SearchModels({.filter = "name = 'churn'"}).value().items[0].latest_versions.size(),
       1U);
