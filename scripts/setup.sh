@@ -12,8 +12,8 @@ libraries of scripts/native.lock into third_party/, each checked by sha256. Safe
 repeat; prints nothing when there is nothing to do.
 
   --lint    also the pinned clang-format and clang-tidy, in third_party/lint
-  --tests   also the Debian packages of scripts/packages-tests.txt, and the pinned Python packages of
-            tests/interop/requirements.txt in third_party/pytest
+  --tests   also the Debian packages of scripts/packages-tests.txt, the pinned Python packages of
+            tests/interop/requirements.txt in third_party/pytest, and Azurite in third_party/azurite
   --fuzz    also the Debian packages of scripts/packages-fuzz.txt
   --bench   also the Debian packages of scripts/packages-bench.txt
   --force   forget what was unpacked and do everything again
@@ -109,6 +109,23 @@ install_pinned() { # folder requirements what
   echo "$wanted" >"$stamp"
 }
 
+install_azurite() { # npm checks each package against the hash in the lock file
+  local lock=$root/tests/interop/azurite/package-lock.json folder=$third_party/azurite wanted
+  wanted=$(sha256sum "$lock" | cut -d' ' -f1)
+  [ "$(cat "$folder/.stamp" 2>/dev/null || true)" != "$wanted" ] || return 0
+  say "installing Azurite"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp "$lock" "$root/tests/interop/azurite/package.json" "$folder"
+  local log=$third_party/npm.log node=$third_party/node
+  if ! "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$folder" --ignore-scripts --no-audit --no-fund \
+    --omit=dev >"$log" 2>&1; then
+    tail -5 "$log" >&2
+    fail "npm failed (full log: $log); check the network and run it again"
+  fi
+  echo "$wanted" >"$folder/.stamp"
+}
+
 mkdir -p "$third_party"
 # One set-up at a time: the second one waits and then finds everything done.
 exec 9>"$third_party/.lock"
@@ -131,4 +148,5 @@ if [ $want_lint = 1 ]; then
 fi
 if [ $want_tests = 1 ]; then
   install_pinned "$third_party/pytest" "$root/tests/interop/requirements.txt" "the Python packages of the tests"
+  install_azurite
 fi
