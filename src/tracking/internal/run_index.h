@@ -3,6 +3,7 @@
 // asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -17,6 +18,7 @@
 namespace millrace::tracking::internal {
 
 struct IndexQuery {
+  /// Without one there is no result.
   std::vector<std::int64_t> experiment_ids;
   ViewType view = ViewType::kActiveOnly;
   std::vector<Clause> filter;
@@ -37,8 +39,11 @@ class RunIndex {
   /// Loads what the next search will most likely need, so that it does not wait.
   virtual Result<void> WarmUp() = 0;
 
+  /// @param max_bytes  for all columns together; the columns of a running search count too, but
+  /// are kept. Values of one run take about 50 bytes, and 8 for each metric that many runs have.
   /// The references outlive the index.
-  static std::unique_ptr<RunIndex> Make(store::Metadata& metadata, MetricPoints& points);
+  static std::unique_ptr<RunIndex> Make(store::Metadata& metadata, MetricPoints& points,
+                                        std::size_t max_bytes = std::size_t{300} << 20);
 };
 
 }  // namespace millrace::tracking::internal

@@ -22,6 +22,12 @@ inline std::int64_t Int(const store::Value& value) {
 inline std::string Text(const store::Value& value) {
   return store::TextOr(value, "");
 }
+inline std::int64_t Int(const store::ValueView& value) {
+  return store::IntOr(value, 0);
+}
+inline std::string Text(const store::ValueView& value) {
+  return std::string(store::TextOr(value, ""));
+}
 /// NULL for an empty text: keys that need not be there are unique only where they are.
 inline store::Value OrNull(const std::string& text) {
   return text.empty() ? store::Value{} : store::Value{text};
