@@ -6,7 +6,6 @@
 #include <limits>
 #include <utility>
 
-
 namespace millrace::tracking::internal {
 namespace {
 

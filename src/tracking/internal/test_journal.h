@@ -42,7 +42,8 @@ inline std::string Show(const std::vector<MetricPoint>& points) {
 /// A database and a journal, opened over one folder; several may be open at once.
 struct OpenedJournal {
   explicit OpenedJournal(const std::filesystem::path& root, const JournalOptions& options = {})
-      : metadata(store::OpenSqlite(root / "metadata.db").value()) {
+      : metadata(
+            store::OpenSqlite(root / "metadata.db", {.durability = options.durability}).value()) {
     // The tables of tracking that points touch, without the rest.
     MILL_CHECK_OK(metadata->Execute(
         "CREATE TABLE IF NOT EXISTS runs (run_key INTEGER PRIMARY KEY);"
@@ -70,9 +71,10 @@ struct OpenedJournal {
     Log(all);
   }
   void MakeRuns(std::int64_t n) {
-    for (std::int64_t run_key = 1; run_key <= n; ++run_key) {
-      MILL_CHECK_OK(metadata->Execute("INSERT INTO runs VALUES (?)", {run_key}));
-    }
+    MILL_CHECK_OK(metadata->Execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        "INSERT OR IGNORE INTO runs SELECT i FROM n",
+        {n}));
   }
   std::vector<MetricPoint> History(Series series) {
     return points->History(series, 0, std::numeric_limits<std::int64_t>::max()).value();
