@@ -52,7 +52,8 @@ void ExpectKeyedStepsOnce(const std::filesystem::path& root, std::size_t own_run
   const std::vector<ModelVersion> versions = opened.registry->ListVersions("churn").value();
   ASSERT_EQ(versions.size(), static_cast<std::size_t>(kSteps));
   EXPECT_EQ(versions.front().version, kSteps) << "numbers without gaps";
-  EXPECT_EQ(opened.tracking->ListExperiments().value().size(), 1U) << "one Default experiment";
+  EXPECT_EQ(opened.tracking->SearchExperiments().value().items.size(), 1U)
+      << "one Default experiment";
 }
 
 class ConcurrencyTest : public internal::StoreTest {};
@@ -119,7 +120,7 @@ TEST_F(ConcurrencyTest, ThreadsShareOneStore) {
       });
     }
   }
-  EXPECT_EQ(tracking().MetricHistory(run, "auc").value().size(), 100U);
+  EXPECT_EQ(tracking().MetricHistory(run, "auc").value().items.size(), 100U);
   EXPECT_EQ(tracking().GetRun(run).value().metrics.at("auc").step, 24);
 }
 

@@ -7,6 +7,11 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace millrace::tracking::internal {
 namespace {
@@ -27,54 +32,114 @@ bool IsBlank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-/// Whether the path is what POSIX normalisation makes of it, and stays inside.
-bool IsNormalPath(std::string_view path) {
+/// The path as POSIX normalises it (Python's posixpath.normpath).
+std::string Normal(std::string_view path) {
+  const bool is_absolute = path.starts_with('/');
+  std::vector<std::string_view> parts;
   std::size_t begin = 0;
   while (begin <= path.size()) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view part = path.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == "..") {
-      return false;
-    }
     begin = end + 1;
+    if (part.empty() || part == ".") {
+      continue;
+    }
+    if (part != ".." || (!is_absolute && parts.empty()) ||
+        (!parts.empty() && parts.back() == "..")) {
+      parts.push_back(part);
+    } else if (!parts.empty()) {
+      parts.pop_back();
+    }
   }
-  return true;
+  // Exactly two leading slashes stay.
+  std::string normal =
+      !is_absolute ? "" : (path.starts_with("//") && !path.starts_with("///") ? "//" : "/");
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    normal += (i == 0 ? "" : "/") + std::string(parts[i]);
+  }
+  return normal.empty() ? "." : normal;
+}
+
+Error InvalidValue(std::string_view path, std::string_view value, const std::string& message) {
+  return InvalidArgument("Invalid value " + base::DumpJson(std::string(value)) +
+                         " for parameter '" + std::string(path) + "' supplied" +
+                         (message.empty() ? "." : ": " + message));
+}
+
+Error TooLong(std::string_view what, std::size_t most) {
+  return InvalidArgument("'" + std::string(what) + "' exceeds the maximum length of " +
+                         std::to_string(most) + " characters");
+}
+
+Result<void> CheckNormalPath(std::string_view name, std::string_view path) {
+  const std::string normal = Normal(name);
+  if (normal != name || normal == "." || normal.starts_with("..") || normal.starts_with('/')) {
+    return InvalidValue(path, name,
+                        "Names may be treated as files in certain cases, and must not resolve to "
+                        "other names when treated as such. This name would resolve to '" +
+                            normal + "'");
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<void> CheckKey(std::string_view what, std::string_view key) {
-  const std::string name = std::string(what) + " key \"" + Truncated(key, 250) + "\"";
-  if (key.empty()) {
-    return InvalidArgument("Missing value for required parameter 'key': a " + std::string(what) +
-                           " key is empty");
-  }
-  if (Length(key) > 250) {
-    return InvalidArgument(name + " has " + std::to_string(Length(key)) +
-                           " characters; at most 250 are wanted");
+Result<void> CheckKey(std::string_view what, std::string_view key, std::string_view path) {
+  const bool is_metric = what == "metric";
+  if (path.empty()) {
+    path = is_metric ? "name" : "key";
   }
   const auto allowed = [](char c) {
     return IsWord(c) || std::string_view("/.- :").find(c) != std::string_view::npos;
   };
   if (!std::all_of(key.begin(), key.end(), allowed)) {
-    return InvalidArgument("Invalid " + name +
-                           "; letters, digits, underscores, dashes, periods, spaces, colons and "
-                           "slashes are wanted");
+    return InvalidValue(path, key,
+                        "Names may only contain alphanumerics, underscores (_), dashes (-), "
+                        "periods (.), spaces ( ), colon(:) and slashes (/).");
   }
-  if (!IsNormalPath(key)) {
+  MILL_RETURN_IF_ERROR(CheckNormalPath(key, path));
+  if (Length(key) > 250) {
+    return TooLong(is_metric ? "Metric name" : what == "param" ? "Param key" : path, 250);
+  }
+  return {};
+}
+
+Result<void> CheckRunId(std::string_view run_id) {
+  const auto allowed = [](char c) { return IsWord(c) || c == '-'; };
+  if (run_id.empty() || std::isalnum(static_cast<unsigned char>(run_id[0])) == 0 ||
+      Length(run_id) > 256 || !std::all_of(run_id.begin(), run_id.end(), allowed)) {
+    return InvalidValue("run_id", run_id, "");
+  }
+  return {};
+}
+
+Result<void> CheckArtifactLocation(std::string_view location) {
+  constexpr std::size_t kMost = 2048;
+  if (Length(location) > kMost) {
     return InvalidArgument(
-        "Invalid " + name +
-        "; a normal relative path is wanted (no leading or double slash, no \"..\")");
+        "Invalid artifact path length. The length of the artifact path cannot "
+        "be greater than " +
+        std::to_string(kMost) + " characters.");
+  }
+  if (location.starts_with("runs:")) {
+    return InvalidArgument("Artifact location cannot be a runs:/ URI. Given: '" +
+                           std::string(location) + "'");
+  }
+  const std::size_t question = location.find('?');
+  const bool has_dots = question != std::string_view::npos &&
+                        location.substr(question).find("..") != std::string_view::npos;
+  if (location.find_first_of("#;") != std::string_view::npos || has_dots) {
+    return InvalidArgument("'artifact_location' URL can't include fragments or params.");
   }
   return {};
 }
 
 Result<void> CheckExperimentName(std::string_view name) {
   if (IsBlank(name)) {
-    return InvalidArgument("Invalid experiment name: '" + std::string(name) +
-                           "'; a name that is not blank is wanted");
+    return InvalidArgument("Invalid experiment name: '" + std::string(name) + "'")
+        .Hint("a name that is not blank is wanted");
   }
-  return CheckLength("experiment name", name, 500);
+  return CheckLength("name", name, 500);
 }
 
 Result<void> CheckModelName(std::string_view name, std::string_view parameter) {
@@ -86,22 +151,17 @@ Result<void> CheckModelName(std::string_view name, std::string_view parameter) {
     return InvalidArgument("Invalid model name '" + std::string(name) +
                            "'. Names cannot contain '/' or ':'.");
   }
-  if (!IsNormalPath(name)) {
-    return InvalidArgument("Invalid value \"" + std::string(name) +
-                           "\" for parameter 'name' supplied: Names may be treated as files in "
-                           "certain cases, and must not resolve to other names when treated as "
-                           "such. This name would resolve to '" +
-                           std::string(name) + "'");
-  }
+  MILL_RETURN_IF_ERROR(CheckNormalPath(name, "name"));
   return CheckLength("registered model name", name, 256);
 }
 
 Result<void> CheckLoggedModelName(std::string_view name) {
-  if (IsBlank(name) || name.find_first_of("/:.%\"'") != std::string_view::npos) {
-    return InvalidArgument("Invalid model name (" + std::string(name) +
-                           "); a name that is not blank and has none of / : . % \" ' is wanted");
+  if (name.empty() || name.find_first_of("/:.%\"'") != std::string_view::npos) {
+    return InvalidArgument("Invalid model name ('" + std::string(name) +
+                           "') provided. Model name must be a non-empty string and cannot contain "
+                           "the following characters: ('/', ':', '.', '%', '\"', \"'\")");
   }
-  return CheckLength("logged model name", name, 500);
+  return CheckLength("name", name, 500);
 }
 
 Result<void> CheckAlias(std::string_view alias) {
@@ -145,19 +205,25 @@ Result<long long> ParseExperimentId(std::string_view id) {
   long long value = 0;
   const auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), value);
   if (code != std::errc() || end != id.data() + id.size() || value < 0) {
-    return InvalidArgument("Invalid experiment ID: '" + std::string(id) +
-                           "'; a whole number is wanted");
+    return InvalidArgument("Invalid experiment ID '" + std::string(id) +
+                           "'. Experiment ID must be a valid integer.");
   }
   return value;
 }
 
 Result<void> CheckLength(std::string_view what, std::string_view value, std::size_t most) {
-  const std::size_t length = Length(value);
-  if (length > most) {
-    return InvalidArgument(std::string(what) + " has " + std::to_string(length) +
-                           " characters; at most " + std::to_string(most) + " are wanted");
+  return Length(value) > most ? Result<void>(TooLong(what, most)) : Result<void>();
+}
+
+Result<void> CheckMaxResults(int max_results) {
+  constexpr int kMost = 50'000;
+  if (max_results >= 1 && max_results <= kMost) {
+    return {};
   }
-  return {};
+  return InvalidArgument(
+      "Invalid value " + std::to_string(max_results) +
+      " for parameter 'max_results' supplied. It must be " +
+      (max_results < 1 ? "a positive integer" : "at most " + std::to_string(kMost)));
 }
 
 std::string Truncated(std::string_view text, std::size_t most) {

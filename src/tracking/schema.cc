@@ -2,6 +2,8 @@
 // Creates the tables of tracking and registry.
 #include "tracking/internal/schema.h"
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 namespace millrace::tracking::internal {
@@ -81,6 +83,150 @@ CREATE TABLE run_outputs (
   PRIMARY KEY (run_id, model_id, step));
 )sql";
 
+// Version 2: runs and keys as small integers (a latest metric is 30 bytes instead of 100), change
+// numbers for readers that keep copies, inputs, metrics of logged models, a journal for points.
+// `change` is the value that `changes.number` had after the write that touched the row last;
+// `journal_state.commit_number` says which records of the journal count
+// (docs/design/tracking.md). Without secondary indexes on params, tags and latest_metrics: search
+// reads whole columns (RunIndex), everything else asks by run. Keys come from `counters`, so that
+// the key of an erased run never returns. Points of version 1 stay in metrics_1 until the store
+// that keeps points now has taken them (TrackingStore::Open). `metrics` and `latest_metrics` are
+// used where points are in the database. Artifacts of version 1 lie where mlflow-artifacts: leads.
+constexpr std::string_view kTracking2 = R"sql(
+CREATE TABLE changes (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
+INSERT INTO changes (id, number) VALUES (1, 1);
+CREATE TABLE journal_state (id INTEGER PRIMARY KEY, commit_number INTEGER NOT NULL);
+INSERT INTO journal_state (id, commit_number) VALUES (1, 0);
+CREATE TABLE counters (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE names (name_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+ALTER TABLE runs RENAME TO runs_1;
+ALTER TABLE params RENAME TO params_1;
+ALTER TABLE tags RENAME TO tags_1;
+ALTER TABLE metrics RENAME TO metrics_1;
+ALTER TABLE latest_metrics RENAME TO latest_metrics_1;
+ALTER TABLE run_outputs RENAME TO run_outputs_1;
+DROP INDEX runs_by_start;
+DROP INDEX params_by_key;
+DROP INDEX tags_by_key;
+DROP INDEX latest_metrics_by_key;
+CREATE TABLE runs (
+  run_key INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL UNIQUE,
+  experiment_id INTEGER NOT NULL REFERENCES experiments(experiment_id),
+  name TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  start_time INTEGER NOT NULL,
+  end_time INTEGER,
+  artifact_uri TEXT NOT NULL,
+  lifecycle_stage TEXT NOT NULL,
+  deleted_time INTEGER,
+  idempotency_key TEXT UNIQUE,
+  change INTEGER NOT NULL);
+CREATE INDEX runs_by_experiment ON runs (experiment_id);
+CREATE INDEX runs_by_change ON runs (change);
+CREATE TABLE params (
+  run_key INTEGER NOT NULL REFERENCES runs(run_key),
+  name_id INTEGER NOT NULL REFERENCES names(name_id),
+  value TEXT NOT NULL,
+  PRIMARY KEY (run_key, name_id)) WITHOUT ROWID;
+CREATE TABLE tags (
+  run_key INTEGER NOT NULL REFERENCES runs(run_key),
+  name_id INTEGER NOT NULL REFERENCES names(name_id),
+  value TEXT NOT NULL,
+  PRIMARY KEY (run_key, name_id)) WITHOUT ROWID;
+CREATE TABLE latest_metrics (
+  run_key INTEGER NOT NULL REFERENCES runs(run_key),
+  name_id INTEGER NOT NULL REFERENCES names(name_id),
+  value REAL NOT NULL,
+  timestamp INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  is_nan INTEGER NOT NULL,
+  change INTEGER NOT NULL,
+  PRIMARY KEY (run_key, name_id)) WITHOUT ROWID;
+CREATE INDEX latest_metrics_by_change ON latest_metrics (change);
+CREATE TABLE metrics (
+  run_key INTEGER NOT NULL,
+  name_id INTEGER NOT NULL,
+  timestamp INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  value REAL NOT NULL,
+  is_nan INTEGER NOT NULL,
+  PRIMARY KEY (run_key, name_id, timestamp, step, value, is_nan)) WITHOUT ROWID;
+CREATE TABLE run_outputs (
+  run_key INTEGER NOT NULL REFERENCES runs(run_key),
+  model_id TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (run_key, model_id, step));
+CREATE TABLE run_model_inputs (
+  run_key INTEGER NOT NULL REFERENCES runs(run_key),
+  model_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (run_key, model_id));
+CREATE TABLE datasets (
+  dataset_key INTEGER PRIMARY KEY,
+  experiment_id INTEGER NOT NULL REFERENCES experiments(experiment_id),
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  source_type TEXT NOT NULL,
+  source TEXT NOT NULL,
+  schema TEXT,
+  profile TEXT,
+  UNIQUE (experiment_id, name, digest));
+CREATE TABLE dataset_inputs (
+  run_key INTEGER NOT NULL REFERENCES runs(run_key),
+  dataset_key INTEGER NOT NULL REFERENCES datasets(dataset_key),
+  position INTEGER NOT NULL,
+  PRIMARY KEY (run_key, dataset_key));
+CREATE INDEX dataset_inputs_by_dataset ON dataset_inputs (dataset_key);
+CREATE TABLE dataset_input_tags (
+  run_key INTEGER NOT NULL,
+  dataset_key INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (run_key, dataset_key, key),
+  FOREIGN KEY (run_key, dataset_key) REFERENCES dataset_inputs(run_key, dataset_key) ON DELETE CASCADE);
+CREATE TABLE logged_model_metrics (
+  model_id TEXT NOT NULL REFERENCES logged_models(model_id),
+  key TEXT NOT NULL,
+  timestamp INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  value REAL NOT NULL,
+  is_nan INTEGER NOT NULL,
+  run_id TEXT NOT NULL,
+  dataset_name TEXT NOT NULL,
+  dataset_digest TEXT NOT NULL,
+  PRIMARY KEY (model_id, key, timestamp, step, value, is_nan, run_id, dataset_name, dataset_digest));
+CREATE INDEX logged_model_metrics_by_run ON logged_model_metrics (run_id);
+ALTER TABLE logged_models ADD COLUMN lifecycle_stage TEXT NOT NULL DEFAULT 'active';
+INSERT INTO names (name)
+  SELECT key FROM params_1 UNION SELECT key FROM tags_1 UNION SELECT key FROM metrics_1;
+INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri,
+                  lifecycle_stage, idempotency_key, change)
+  SELECT run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage,
+         idempotency_key, 1 FROM runs_1 ORDER BY start_time, run_id;
+INSERT INTO params (run_key, name_id, value)
+  SELECT runs.run_key, names.name_id, params_1.value
+  FROM params_1 JOIN runs ON runs.run_id = params_1.run_id JOIN names ON names.name = params_1.key;
+INSERT INTO tags (run_key, name_id, value)
+  SELECT runs.run_key, names.name_id, tags_1.value
+  FROM tags_1 JOIN runs ON runs.run_id = tags_1.run_id JOIN names ON names.name = tags_1.key;
+INSERT INTO run_outputs (run_key, model_id, step, position)
+  SELECT runs.run_key, o.model_id, o.step, o.position FROM run_outputs_1 o JOIN runs ON runs.run_id = o.run_id;
+DROP TABLE params_1;
+DROP TABLE tags_1;
+DROP TABLE latest_metrics_1;
+DROP TABLE run_outputs_1;
+UPDATE experiments SET artifact_location = 'mlflow-artifacts:/' || experiment_id;
+UPDATE runs SET artifact_uri = 'mlflow-artifacts:/' || experiment_id || '/' || run_id || '/artifacts';
+UPDATE logged_models
+  SET artifact_location = 'mlflow-artifacts:/' || experiment_id || '/models/' || model_id || '/artifacts';
+INSERT INTO counters (name, number) SELECT 'run_key', COALESCE(MAX(run_key), 0) FROM runs;
+INSERT INTO counters (name, number) SELECT 'name_id', COALESCE(MAX(name_id), 0) FROM names;
+INSERT INTO counters (name, number) VALUES ('dataset_key', 0);
+)sql";
+
 // `last_version` only rises, so that the number of a deleted version never returns.
 constexpr std::string_view kRegistry = R"sql(
 CREATE TABLE registered_models (
@@ -157,6 +303,7 @@ INSERT INTO audit_head (id, number, hash) VALUES (1, 0, '');
 
 Result<void> MigrateAll(store::Metadata& metadata) {
   const std::vector<store::Migration> migrations = {{"tracking", 1, std::string(kTracking)},
+                                                    {"tracking", 2, std::string(kTracking2)},
                                                     {"registry", 1, std::string(kRegistry)},
                                                     {"registry", 2, std::string(kRegistry2)}};
   return metadata.Migrate(migrations);
@@ -180,6 +327,49 @@ std::string Marks(std::size_t n) {
     marks += i == 0 ? "?" : ", ?";
   }
   return marks;
+}
+
+namespace {
+
+template <typename Key>
+Result<void> ForSomeKeys(store::Metadata& metadata, std::span<const Key> keys,
+                         std::string_view head, std::string_view tail,
+                         const store::RowFunction& take) {
+  // Few sizes, filled up with the first key, so that the statements stay prepared.
+  constexpr std::array<std::size_t, 4> kSizes = {1, 8, 64, 512};
+  for (std::size_t begin = 0; begin < keys.size();) {
+    const std::size_t n = std::min(keys.size() - begin, kSizes.back());
+    const std::size_t size = *std::lower_bound(kSizes.begin(), kSizes.end(), n);
+    std::vector<store::Value> values(size, store::Value(keys[begin]));
+    for (std::size_t i = 0; i < n; ++i) {
+      values[i] = keys[begin + i];
+    }
+    const std::string sql = std::string(head) + "(" + Marks(size) + ")" + std::string(tail);
+    MILL_RETURN_IF_ERROR(metadata.ForEach(sql, values, take));
+    begin += n;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> ForKeys(store::Metadata& metadata, std::span<const std::int64_t> keys,
+                     std::string_view head, std::string_view tail, const store::RowFunction& take) {
+  return ForSomeKeys(metadata, keys, head, tail, take);
+}
+
+Result<void> ForKeys(store::Metadata& metadata, std::span<const std::string> keys,
+                     std::string_view head, std::string_view tail, const store::RowFunction& take) {
+  return ForSomeKeys(metadata, keys, head, tail, take);
+}
+
+Result<std::int64_t> NextNumber(store::Metadata& metadata, std::string_view counter) {
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      metadata.Query("UPDATE counters SET number = number + 1 WHERE name = ? RETURNING number",
+                     {std::string(counter)}));
+  MILL_CHECK_EQ(rows.size(), 1U);
+  return Int(rows[0][0]);
 }
 
 }  // namespace millrace::tracking::internal

@@ -3,7 +3,9 @@
 // format lives in `api`.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,10 +15,10 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "store/metadata.h"
 #include "tracking/types.h"
 
 namespace millrace::store {
-class Metadata;
 class Workspace;
 }  // namespace millrace::store
 
@@ -54,6 +56,73 @@ struct RunQuery {
   std::int64_t offset = 0;
 };
 
+/// A search as MLflow's clients write it: filter and order_by in MLflow's grammar (search.h).
+struct Search {
+  std::string filter = {};
+  std::vector<std::string> order_by = {};
+  /// Empty: the first page.
+  std::string page_token = {};
+  int max_results = 1000;
+};
+
+struct ExperimentSearch : Search {
+  ViewType view = ViewType::kActiveOnly;
+};
+
+struct RunSearch : Search {
+  /// Empty: nothing is found, as in MLflow.
+  std::vector<std::string> experiment_ids = {};
+  ViewType view = ViewType::kActiveOnly;
+};
+
+struct LoggedModelOrder {
+  std::string field_name;
+  bool ascending = true;
+  std::string dataset_name = {};
+  std::string dataset_digest = {};
+};
+
+struct LoggedModelSearch {
+  std::vector<std::string> experiment_ids = {};
+  std::string filter = {};
+  /// Metrics of the filter count only on these data sets; empty: on all.
+  std::vector<Dataset> datasets = {};
+  std::vector<LoggedModelOrder> order_by = {};
+  std::string page_token = {};
+  int max_results = 50;
+};
+
+/// Points of several runs for one chart.
+struct BulkHistory {
+  std::vector<std::string> run_ids;
+  std::string key;
+  std::optional<std::int64_t> start_step;
+  std::optional<std::int64_t> end_step;
+  /// 1 to 2500, per chart: steps are sampled as MLflow does, minima, maxima and last steps kept.
+  int max_results = 2500;
+};
+
+struct RunPoints {
+  std::string run_id;
+  std::vector<MetricPoint> points;
+};
+
+struct DatasetSummary {
+  std::string experiment_id;
+  std::string name;
+  std::string digest;
+  std::string context;
+};
+
+/// Everything of one logging call; see LogBatch.
+struct Batch {
+  std::vector<Metric> metrics = {};
+  std::vector<Param> params = {};
+  Tags tags = {};
+};
+
+using Done = std::function<void(Result<void>)>;
+
 struct LoggedModelRequest {
   std::string experiment_id = "0";
   std::string name = {};
@@ -63,6 +132,14 @@ struct LoggedModelRequest {
   Tags tags = {};
   /// As in RunRequest.
   std::string idempotency_key = {};
+};
+
+struct StoreOptions {
+  /// Of metric points; the database is opened with its own.
+  store::Durability durability = store::Durability::kDisk;
+  /// Where artifacts of new experiments go: "mlflow-artifacts:" (through this program; files lie in
+  /// the workspace or where its artifact store says) or a URI that clients reach themselves.
+  std::string artifact_root = "mlflow-artifacts:";
 };
 
 /// Experiments, runs, metrics, parameters, tags and logged models. Thread-safe; several processes
@@ -81,33 +158,46 @@ class TrackingStore {
   /// outlive the store.
   static Result<std::unique_ptr<TrackingStore>> Open(store::Metadata& metadata,
                                                      const store::Workspace& workspace,
-                                                     const base::Clock& clock);
-  TrackingStore(store::Metadata& metadata, const store::Workspace& workspace,
-                const base::Clock& clock)
-      : metadata_(metadata), workspace_(workspace), clock_(clock) {}
+                                                     const base::Clock& clock,
+                                                     const StoreOptions& options = {});
+  ~TrackingStore();
+  TrackingStore(const TrackingStore&) = delete;
+  TrackingStore& operator=(const TrackingStore&) = delete;
 
-  /// kAlreadyExists also for the name of a deleted experiment.
-  Result<Experiment> CreateExperiment(const std::string& name, const Tags& tags = {});
+  // Experiments.
+
+  /// @param artifact_location  empty: <artifact root>/<id>
+  ///   kAlreadyExists also for the name of a deleted experiment.
+  Result<Experiment> CreateExperiment(const std::string& name, const Tags& tags = {},
+                                      const std::string& artifact_location = "");
   /// Deleted ones too.
   Result<Experiment> GetExperiment(const std::string& id);
   Result<Experiment> GetExperimentByName(const std::string& name);
   /// The experiment of that name, made if there is none; kFailedPrecondition if it is deleted.
   Result<Experiment> EnsureExperiment(const std::string& name);
-  /// By rising id.
-  Result<std::vector<Experiment>> ListExperiments(ViewType view = ViewType::kActiveOnly);
+  Result<Page<Experiment>> SearchExperiments(const ExperimentSearch& search = {});
   Result<void> RenameExperiment(const std::string& id, const std::string& name);
   /// Deletes (restores) the experiment and all its runs; the name stays taken.
   Result<void> DeleteExperiment(const std::string& id);
   Result<void> RestoreExperiment(const std::string& id);
   Result<void> SetExperimentTag(const std::string& id, const std::string& key,
                                 const std::string& value);
+  Result<void> DeleteExperimentTag(const std::string& id, const std::string& key);
+  /// Data sets that runs of these experiments read, each (name, digest, context) once; at most
+  /// 1000.
+  Result<std::vector<DatasetSummary>> SearchDatasets(
+      const std::vector<std::string>& experiment_ids);
+
+  // Runs.
 
   Result<Run> CreateRun(const RunRequest& request);
   /// The run with the id, or with a unique prefix of it of at least 4 digits (for people); deleted
   /// ones too.
   Result<Run> GetRun(const std::string& run_id);
   Result<std::optional<Run>> FindRunByKey(const std::string& idempotency_key);
+  /// All experiments, newest start first.
   Result<std::vector<Run>> ListRuns(const RunQuery& query = {});
+  Result<Page<Run>> SearchRuns(const RunSearch& search);
   Result<RunInfo> UpdateRun(const std::string& run_id, const RunUpdate& update);
   Result<void> DeleteRun(const std::string& run_id);
   Result<void> RestoreRun(const std::string& run_id);
@@ -124,27 +214,52 @@ class TrackingStore {
   /// tags, 1000 together.
   Result<void> LogBatch(const std::string& run_id, std::span<const Metric> metrics,
                         std::span<const Param> params, const Tags& tags = {});
-  /// Ordered by timestamp, step, value; empty for an unknown key.
-  Result<std::vector<Metric>> MetricHistory(const std::string& run_id, const std::string& key,
-                                            int max_results = 25'000, std::int64_t offset = 0);
+  /// The same without waiting: `done` is called once, from another thread or before this returns,
+  /// when the batch is durable or has failed.
+  void LogBatchAsync(std::string run_id, Batch batch, Done done);
+  /// Ordered by timestamp, step, value; kNotFound for an unknown run, empty for an unknown key.
+  Result<Page<MetricPoint>> MetricHistory(const std::string& run_id, const std::string& key,
+                                          int max_results = 25'000,
+                                          const std::string& page_token = "");
+  /// In the order of run_ids; sampled as MLflow does. Runs that do not exist are left out.
+  Result<std::vector<RunPoints>> MetricHistoryBulk(const BulkHistory& request);
+  /// For plots: at most 4 * n_buckets points (first, minimum, maximum and last of equal parts of
+  /// the range of steps); reads summaries, so that ten million points take milliseconds.
+  Result<std::vector<MetricPoint>> MetricPlot(const std::string& run_id, const std::string& key,
+                                              int n_buckets);
+  Result<void> LogInputs(const std::string& run_id, std::span<const DatasetInput> datasets,
+                         std::span<const ModelInput> models = {});
   /// Records logged models as outputs of the run; repeating one changes nothing.
   Result<void> LogOutputs(const std::string& run_id, std::span<const ModelOutput> outputs);
 
+  // Logged models.
+
   Result<LoggedModel> CreateLoggedModel(const LoggedModelRequest& request);
+  /// kNotFound for a deleted one too.
   Result<LoggedModel> GetLoggedModel(const std::string& model_id);
   Result<LoggedModel> FinalizeLoggedModel(const std::string& model_id, LoggedModelStatus status);
+  Result<void> LogLoggedModelParams(const std::string& model_id, std::span<const Param> params);
   Result<void> SetLoggedModelTags(const std::string& model_id, const Tags& tags);
-  /// Newest first; empty: all experiments.
-  Result<std::vector<LoggedModel>> ListLoggedModels(
-      const std::vector<std::string>& experiment_ids = {}, int max_results = 1000,
-      std::int64_t offset = 0);
+  Result<void> DeleteLoggedModelTag(const std::string& model_id, const std::string& key);
+  Result<void> DeleteLoggedModel(const std::string& model_id);
+  Result<Page<LoggedModel>> SearchLoggedModels(const LoggedModelSearch& search);
+
+  // Upkeep.
+
+  /// Ids of deleted runs, deleted at least `older_than` ago, that EraseRuns would erase.
+  Result<std::vector<RunInfo>> DeletedRuns(std::chrono::milliseconds older_than);
+  /// Erases deleted runs for good, with everything that was logged to them; artifacts are the
+  /// caller's. kFailedPrecondition for a run that is not deleted.
+  Result<void> EraseRuns(const std::vector<std::string>& run_ids);
+  /// Loads the columns of searches, so that the first one does not wait.
+  Result<void> WarmUp();
+
+  /// internal/store_impl.h
+  struct Impl;
+  explicit TrackingStore(std::unique_ptr<Impl> impl);
 
  private:
-  std::int64_t NowMs() const;
-
-  store::Metadata& metadata_;
-  const store::Workspace& workspace_;
-  const base::Clock& clock_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace millrace::tracking

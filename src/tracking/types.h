@@ -147,7 +147,7 @@ struct LoggedModel {
   std::int64_t last_update_time_ms = 0;
   std::map<std::string, std::string> params;
   Tags tags;
-  /// The latest value of each (key, dataset).
+  /// All values, by key, timestamp and step.
   std::vector<LoggedModelMetric> metrics = {};
 };
 

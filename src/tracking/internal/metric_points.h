@@ -54,6 +54,9 @@ class MetricPoints {
  public:
   virtual ~MetricPoints() = default;
   virtual Result<std::unique_ptr<PointGroup>> BeginGroup() = 0;
+  /// True where PointGroup::Write puts the points into the metadata database: then it is called
+  /// within the group's SQL transaction, and BeginGroup keeps no other process out.
+  virtual bool is_in_database() const { return false; }
 
   /// Ordered by (timestamp, step, value), exact duplicates once; from `offset`, at most `limit`.
   virtual Result<std::vector<MetricPoint>> History(Series series, std::int64_t offset,

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the parts of TrackingStore share about rows of runs.
+// Reads runs with all that belongs to them.
 #pragma once
 
-#include <string>
+#include <cstdint>
+#include <span>
+#include <vector>
 
 #include "base/result.h"
-#include "store/metadata.h"
+#include "tracking/internal/store_impl.h"
 #include "tracking/types.h"
 
 namespace millrace::tracking::internal {
 
-/// From columns key, value, timestamp, step, is_nan.
-Metric MetricFromRow(const store::Row& row);
-/// kNotFound, or kFailedPrecondition for a deleted run.
-Result<void> CheckActiveRun(store::Metadata& metadata, const std::string& run_id);
+/// The runs with these keys, in that order; those that are gone are left out. A handful of queries
+/// for each 512 runs.
+Result<std::vector<Run>> ReadRuns(TrackingStore::Impl& impl,
+                                  std::span<const std::int64_t> run_keys);
 
 }  // namespace millrace::tracking::internal

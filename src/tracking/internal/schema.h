@@ -40,4 +40,13 @@ Result<Tags> ReadPairs(store::Metadata& metadata, std::string_view table, std::s
 /// "?, ?, ?" for n values.
 std::string Marks(std::size_t n);
 
+/// Runs `<head>(?, ?, ...)<tail>` for all keys, some hundred at a time, and hands out each row.
+Result<void> ForKeys(store::Metadata& metadata, std::span<const std::int64_t> keys,
+                     std::string_view head, std::string_view tail, const store::RowFunction& take);
+Result<void> ForKeys(store::Metadata& metadata, std::span<const std::string> keys,
+                     std::string_view head, std::string_view tail, const store::RowFunction& take);
+
+/// The next value of a counter of table `counters`; within a transaction. Never used twice.
+Result<std::int64_t> NextNumber(store::Metadata& metadata, std::string_view counter);
+
 }  // namespace millrace::tracking::internal

@@ -3,6 +3,7 @@
 // docs/design/tracking.md says in which order and why.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -19,7 +20,21 @@ class WriteScope {
   virtual ~WriteScope() = default;
   /// Begins the group's SQL transaction, if that has not happened, and this write's savepoint.
   virtual Result<store::Metadata*> Sql() = 0;
+  /// What `changes.number` will be after this group: the value for `runs.change`. Only after Sql().
+  virtual std::int64_t change() const = 0;
   virtual PointGroup& points() = 0;
+};
+
+/// Told, on the writer's thread, when copies of rows may no longer be right.
+class WriteListener {
+ public:
+  virtual ~WriteListener() = default;
+  /// Another process may have written; called before the first write of a group.
+  virtual void OnForeignWrite() = 0;
+  /// What was written since the group began may not be there.
+  virtual void OnRollback() = 0;
+  /// What was written is there to stay.
+  virtual void OnCommit() = 0;
 };
 
 using WriteFunction = std::function<Result<void>(WriteScope&)>;
@@ -35,8 +50,10 @@ class Writer {
   /// The same, and waits. Not to be called from the writer's own thread.
   Result<void> Run(WriteFunction write);
 
-  /// Ends the thread after all that was given is done. The references outlive the writer.
-  static std::unique_ptr<Writer> Start(store::Metadata& metadata, MetricPoints& points);
+  /// Its destructor ends the thread after all that was given is done. The references and the
+  /// listener (may be null) outlive the writer.
+  static std::unique_ptr<Writer> Start(store::Metadata& metadata, MetricPoints& points,
+                                       WriteListener* listener);
 };
 
 }  // namespace millrace::tracking::internal

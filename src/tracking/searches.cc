@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+// Searches in MLflow's grammar: runs through the index of columns, the small sets of experiments
+// and logged models in memory.
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "tracking/internal/limits.h"
+#include "tracking/internal/model_rows.h"
+#include "tracking/internal/run_rows.h"
+#include "tracking/internal/schema.h"
+#include "tracking/internal/store_impl.h"
+#include "tracking/search.h"
+#include "tracking/store.h"
+
+namespace millrace::tracking {
+namespace {
+
+Result<std::vector<std::int64_t>> ExperimentNumbers(const std::vector<std::string>& ids) {
+  std::vector<std::int64_t> numbers;
+  for (const std::string& id : ids) {
+    MILL_ASSIGN_OR_RETURN(const long long number, internal::ParseExperimentId(id));
+    numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
+FieldValue TextOf(const std::map<std::string, std::string>& texts, const std::string& key) {
+  const auto found = texts.find(key);
+  return found == texts.end() ? FieldValue() : FieldValue(std::string_view(found->second));
+}
+
+/// Cuts a list that was filtered and ordered to one page.
+template <typename T>
+Page<T> Cut(std::vector<T> items, std::int64_t offset, int max_results) {
+  Page<T> page;
+  const auto size = static_cast<std::int64_t>(items.size());
+  const std::int64_t begin = std::min(offset, size);
+  const std::int64_t end = std::min(begin + max_results, size);
+  if (end < size) {
+    page.next_page_token = PageToken(end);
+  }
+  page.items.assign(std::make_move_iterator(items.begin() + begin),
+                    std::make_move_iterator(items.begin() + end));
+  return page;
+}
+
+FieldValue ExperimentField(const Experiment& experiment, const Field& field) {
+  if (field.kind == FieldKind::kTag) {
+    return TextOf(experiment.tags, field.key);
+  }
+  if (field.key == "name") {
+    return std::string_view(experiment.name);
+  }
+  if (field.key == "experiment_id") {
+    return std::string_view(experiment.id);
+  }
+  if (field.key == "creation_time") {
+    return experiment.creation_time_ms;
+  }
+  if (field.key == "last_update_time") {
+    return experiment.last_update_time_ms;
+  }
+  return {};
+}
+
+FieldValue ModelField(const LoggedModel& model, const Field& field) {
+  if (field.kind == FieldKind::kTag) {
+    return TextOf(model.tags, field.key);
+  }
+  if (field.kind == FieldKind::kParam) {
+    return TextOf(model.params, field.key);
+  }
+  const auto text = [](const std::string& value) {
+    return value.empty() ? FieldValue() : FieldValue(std::string_view(value));
+  };
+  if (field.key == "name") {
+    return text(model.name);
+  }
+  if (field.key == "model_id") {
+    return text(model.model_id);
+  }
+  if (field.key == "model_type") {
+    return text(model.model_type);
+  }
+  if (field.key == "source_run_id") {
+    return text(model.source_run_id);
+  }
+  if (field.key == "status") {
+    return LoggedModelStatusName(model.status);
+  }
+  if (field.key == "creation_timestamp") {
+    return model.creation_time_ms;
+  }
+  if (field.key == "last_updated_timestamp") {
+    return model.last_update_time_ms;
+  }
+  return {};
+}
+
+bool IsOn(const Metric& metric, const std::string& name, const std::string& digest) {
+  return (name.empty() || metric.dataset_name == name) &&
+         (digest.empty() || metric.dataset_digest == digest);
+}
+
+bool IsOnAny(const Metric& metric, const std::vector<Dataset>& datasets) {
+  return datasets.empty() ||
+         std::any_of(datasets.begin(), datasets.end(), [&](const Dataset& dataset) {
+           return IsOn(metric, dataset.name, dataset.digest);
+         });
+}
+
+FieldValue RunField(const Run& run, const Field& field) {
+  switch (field.kind) {
+    case FieldKind::kTag:
+      return TextOf(run.tags, field.key);
+    case FieldKind::kParam:
+      return TextOf(run.params, field.key);
+    case FieldKind::kMetric: {
+      const auto found = run.metrics.find(field.key);
+      return found == run.metrics.end() ? FieldValue() : FieldValue(found->second.value);
+    }
+    default:
+      break;
+  }
+  const RunInfo& info = run.info;
+  if (field.key == "run_name") {
+    return TextOf(run.tags, "mlflow.runName");
+  }
+  if (field.key == "start_time") {
+    return info.start_time_ms;
+  }
+  if (field.key == "end_time") {
+    return info.end_time_ms.has_value() ? FieldValue(*info.end_time_ms) : FieldValue();
+  }
+  if (field.key == "status") {
+    return RunStatusName(info.status);
+  }
+  return std::string_view(field.key == "run_id"    ? info.run_id
+                          : field.key == "user_id" ? info.user_id
+                                                   : info.artifact_uri);
+}
+
+bool MatchesRun(const Run& run, const ClauseTest& test) {
+  const Field& field = test.clause().field;
+  if (field.kind != FieldKind::kDataset) {
+    return test(RunField(run, field));
+  }
+  return std::any_of(
+      run.dataset_inputs.begin(), run.dataset_inputs.end(), [&](const DatasetInput& input) {
+        return test(field.key == "context"
+                        ? TextOf(input.tags, "mlflow.data.context")
+                        : FieldValue(std::string_view(field.key == "name" ? input.dataset.name
+                                                                          : input.dataset.digest)));
+      });
+}
+
+/// One search over logged models that were loaded.
+class ModelSearch {
+ public:
+  static Result<ModelSearch> Make(const LoggedModelSearch& search) {
+    for (const Dataset& dataset : search.datasets) {
+      if (dataset.name.empty()) {
+        return base::InvalidArgument("`dataset_name` in the `datasets` clause must be specified.");
+      }
+    }
+    ModelSearch made(search);
+    MILL_ASSIGN_OR_RETURN(const std::vector<Clause> clauses,
+                          ParseFilter(search.filter, SearchTarget::kLoggedModels));
+    for (const Clause& clause : clauses) {
+      made.tests_.emplace_back(clause);
+    }
+    for (const LoggedModelOrder& order : search.order_by) {
+      MILL_ASSIGN_OR_RETURN(OrderTerm term,
+                            ParseLoggedModelOrder(order.field_name, order.ascending,
+                                                  order.dataset_name, order.dataset_digest));
+      made.terms_.push_back(std::move(term));
+    }
+    return made;
+  }
+
+  bool Matches(const LoggedModel& model) const {
+    bool asks_metrics = false;
+    for (const ClauseTest& test : tests_) {
+      const Field& field = test.clause().field;
+      if (field.kind != FieldKind::kMetric) {
+        if (!test(ModelField(model, field))) {
+          return false;
+        }
+        continue;
+      }
+      asks_metrics = true;
+      const bool any =
+          std::any_of(model.metrics.begin(), model.metrics.end(), [&](const LoggedModelMetric& of) {
+            return of.metric.key == field.key && IsOnAny(of.metric, search_.datasets) &&
+                   test(of.metric.value);
+          });
+      if (!any) {
+        return false;
+      }
+    }
+    // Data sets without a clause on metrics: models that were measured on one of them.
+    return asks_metrics || search_.datasets.empty() ||
+           std::any_of(
+               model.metrics.begin(), model.metrics.end(),
+               [&](const LoggedModelMetric& of) { return IsOnAny(of.metric, search_.datasets); });
+  }
+
+  bool IsBefore(const LoggedModel& a, const LoggedModel& b) const {
+    for (const OrderTerm& term : terms_) {
+      const std::weak_ordering order =
+          CompareValues(OrderValue(a, term), OrderValue(b, term), term.is_ascending);
+      if (order != 0) {
+        return order < 0;
+      }
+    }
+    return false;
+  }
+
+ private:
+  explicit ModelSearch(const LoggedModelSearch& search) : search_(search) {}
+
+  static FieldValue OrderValue(const LoggedModel& model, const OrderTerm& term) {
+    if (term.field.kind != FieldKind::kMetric) {
+      return ModelField(model, term.field);
+    }
+    const LoggedModelMetric* latest = nullptr;
+    const auto is_later = [](const LoggedModelMetric& a, const LoggedModelMetric& b) {
+      return std::tie(a.metric.timestamp_ms, a.metric.step, b.run_id) >
+             std::tie(b.metric.timestamp_ms, b.metric.step, a.run_id);
+    };
+    for (const LoggedModelMetric& of : model.metrics) {
+      if (of.metric.key == term.field.key &&
+          IsOn(of.metric, term.dataset_name, term.dataset_digest) &&
+          (latest == nullptr || is_later(of, *latest))) {
+        latest = &of;
+      }
+    }
+    return latest == nullptr ? FieldValue() : FieldValue(latest->metric.value);
+  }
+
+  const LoggedModelSearch& search_;
+  std::vector<ClauseTest> tests_;
+  std::vector<OrderTerm> terms_;
+};
+
+}  // namespace
+
+Result<Page<Experiment>> TrackingStore::SearchExperiments(const ExperimentSearch& search) {
+  MILL_RETURN_IF_ERROR(internal::CheckMaxResults(search.max_results));
+  MILL_ASSIGN_OR_RETURN(const std::vector<Clause> filter,
+                        ParseFilter(search.filter, SearchTarget::kExperiments));
+  MILL_ASSIGN_OR_RETURN(const std::vector<OrderTerm> order,
+                        ParseOrderBy(search.order_by, SearchTarget::kExperiments));
+  MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token));
+  MILL_ASSIGN_OR_RETURN(std::vector<Experiment> experiments,
+                        internal::ReadExperiments(impl_->metadata, search.view));
+  std::stable_sort(experiments.begin(), experiments.end(),
+                   [](const Experiment& a, const Experiment& b) {
+                     return a.creation_time_ms > b.creation_time_ms;
+                   });
+  FilterAndOrder(experiments, filter, order, ExperimentField);
+  return Cut(std::move(experiments), offset, search.max_results);
+}
+
+Result<Page<Run>> TrackingStore::SearchRuns(const RunSearch& search) {
+  MILL_RETURN_IF_ERROR(internal::CheckMaxResults(search.max_results));
+  MILL_ASSIGN_OR_RETURN(const std::vector<Clause> filter,
+                        ParseFilter(search.filter, SearchTarget::kRuns));
+  MILL_ASSIGN_OR_RETURN(const std::vector<OrderTerm> order,
+                        ParseOrderBy(search.order_by, SearchTarget::kRuns));
+  MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token));
+  MILL_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids,
+                        ExperimentNumbers(search.experiment_ids));
+  std::vector<std::int64_t> keys;
+  MILL_RETURN_IF_ERROR(internal::ForKeys(
+      impl_->metadata, std::span<const std::int64_t>(ids),
+      "SELECT run_key, lifecycle_stage FROM runs WHERE experiment_id IN ", "",
+      [&](store::RowView row) {
+        const bool is_active = store::TextOr(row[1], "") == "active";
+        if (search.view == ViewType::kAll || is_active == (search.view == ViewType::kActiveOnly)) {
+          keys.push_back(store::IntOr(row[0], 0));
+        }
+      }));
+  MILL_ASSIGN_OR_RETURN(std::vector<Run> runs, internal::ReadRuns(*impl_, keys));
+  const std::vector<ClauseTest> tests(filter.begin(), filter.end());
+  std::erase_if(runs, [&](const Run& run) {
+    return !std::all_of(tests.begin(), tests.end(),
+                        [&](const ClauseTest& test) { return MatchesRun(run, test); });
+  });
+  std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) {
+    return std::tie(b.info.start_time_ms, a.info.run_id) <
+           std::tie(a.info.start_time_ms, b.info.run_id);
+  });
+  FilterAndOrder(runs, {}, order, RunField);
+  return Cut(std::move(runs), offset, search.max_results);
+}
+
+Result<Page<LoggedModel>> TrackingStore::SearchLoggedModels(const LoggedModelSearch& search) {
+  MILL_RETURN_IF_ERROR(internal::CheckMaxResults(search.max_results));
+  MILL_ASSIGN_OR_RETURN(const ModelSearch models_wanted, ModelSearch::Make(search));
+  MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token));
+  MILL_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids,
+                        ExperimentNumbers(search.experiment_ids));
+  MILL_ASSIGN_OR_RETURN(std::vector<LoggedModel> models,
+                        internal::ReadModels(impl_->metadata, ids));
+  MILL_RETURN_IF_ERROR(internal::ReadModelData(impl_->metadata, models));
+  std::erase_if(models, [&](const LoggedModel& model) { return !models_wanted.Matches(model); });
+  std::stable_sort(models.begin(), models.end(), [&](const LoggedModel& a, const LoggedModel& b) {
+    return models_wanted.IsBefore(a, b);
+  });
+  return Cut(std::move(models), offset, search.max_results);
+}
+
+Result<void> TrackingStore::WarmUp() {
+  return {};
+}
+
+}  // namespace millrace::tracking

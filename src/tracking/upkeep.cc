@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Erasing deleted runs for good.
+#include <array>
+#include <utility>
+
+#include "tracking/internal/run_rows.h"
+#include "tracking/internal/schema.h"
+#include "tracking/internal/store_impl.h"
+#include "tracking/store.h"
+
+namespace millrace::tracking {
+namespace {
+
+using internal::Int;
+using internal::WriteScope;
+
+/// Tables whose rows belong to a run, those that refer to others first.
+constexpr std::array<std::string_view, 8> kTables = {
+    "dataset_input_tags", "dataset_inputs", "run_model_inputs", "run_outputs", "params", "tags",
+    "latest_metrics",     "metrics"};
+
+}  // namespace
+
+Result<std::vector<RunInfo>> TrackingStore::DeletedRuns(std::chrono::milliseconds older_than) {
+  // Runs that version 1 deleted have no time: they are older than any.
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      impl_->metadata.Query("SELECT run_key FROM runs WHERE lifecycle_stage = 'deleted' AND "
+                            "COALESCE(deleted_time, 0) <= ? ORDER BY deleted_time, run_id",
+                            {impl_->NowMs() - older_than.count()}));
+  std::vector<std::int64_t> keys;
+  keys.reserve(rows.size());
+  for (const store::Row& row : rows) {
+    keys.push_back(Int(row[0]));
+  }
+  MILL_ASSIGN_OR_RETURN(std::vector<Run> runs, internal::ReadRuns(*impl_, keys));
+  std::vector<RunInfo> infos;
+  infos.reserve(runs.size());
+  for (Run& run : runs) {
+    infos.push_back(std::move(run.info));
+  }
+  return infos;
+}
+
+Result<void> TrackingStore::EraseRuns(const std::vector<std::string>& run_ids) {
+  std::vector<std::int64_t> keys;
+  Result<void> written =
+      impl_->Write([&](store::Metadata& sql, WriteScope& /*scope*/) -> Result<void> {
+        keys.clear();
+        for (const std::string& run_id : run_ids) {
+          MILL_ASSIGN_OR_RETURN(const internal::RunKey run, internal::ReadRunKey(sql, run_id));
+          if (run.is_active) {
+            return base::FailedPrecondition("The run " + run_id +
+                                            " must be in the 'deleted' state. Current state is "
+                                            "active.")
+                .Hint("delete it first");
+          }
+          keys.push_back(run.run_key);
+        }
+        impl_->run_keys.ForgetRuns();
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+          for (const std::string_view table : kTables) {
+            MILL_RETURN_IF_ERROR(
+                sql.Execute("DELETE FROM " + std::string(table) + " WHERE run_key = ?", {keys[i]}));
+          }
+          MILL_RETURN_IF_ERROR(
+              sql.Execute("DELETE FROM logged_model_metrics WHERE run_id = ?", {run_ids[i]}));
+          MILL_RETURN_IF_ERROR(sql.Execute("DELETE FROM runs WHERE run_key = ?", {keys[i]}));
+        }
+        return sql.Execute(
+            "DELETE FROM datasets WHERE NOT EXISTS (SELECT 1 FROM dataset_inputs i WHERE "
+            "i.dataset_key = datasets.dataset_key)");
+      });
+  MILL_RETURN_IF_ERROR(std::move(written));
+  impl_->DropIndex();
+  // After the rows: points without a run are never seen, a run without its points would be.
+  return impl_->points->Erase(keys);
+}
+
+}  // namespace millrace::tracking

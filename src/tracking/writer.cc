@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// The group commit: a thread that takes all writes that wait and commits them with one SQL
+// transaction and one fdatasync.
+#include "tracking/internal/writer.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "tracking/internal/schema.h"
+
+namespace millrace::tracking::internal {
+namespace {
+
+/// Bounds how long the first write of a group waits for the last.
+constexpr std::size_t kMostWritesInGroup = 256;
+
+struct Pending {
+  WriteFunction write;
+  std::function<void(Result<void>)> done;
+};
+
+/// True for errors after which SQLite may have rolled back the whole transaction by itself.
+bool MayEndTransaction(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kFailedPrecondition:
+      return false;
+    default:
+      return true;
+  }
+}
+
+/// One group: its SQL transaction, if any, and the savepoint of the write that runs.
+class Group final : public WriteScope {
+ public:
+  Group(store::Metadata& metadata, PointGroup& points) : metadata_(metadata), points_(points) {}
+  ~Group() override {
+    // Inner before outer.
+    savepoint_.reset();
+    transaction_.reset();
+  }
+
+  Result<store::Metadata*> Sql() override {
+    MILL_RETURN_IF_ERROR(BeginTransaction());
+    if (!savepoint_.has_value()) {
+      MILL_ASSIGN_OR_RETURN(store::Transaction savepoint, store::Transaction::Begin(metadata_));
+      savepoint_.emplace(std::move(savepoint));
+    }
+    return &metadata_;
+  }
+  std::int64_t change() const override { return change_; }
+  PointGroup& points() override { return points_; }
+
+  /// Numbers are raised before any savepoint, so that a write that fails does not take them back.
+  Result<void> BeginTransaction() {
+    if (transaction_.has_value()) {
+      return {};
+    }
+    MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
+    transaction_.emplace(std::move(transaction));
+    MILL_ASSIGN_OR_RETURN(change_, Raise("UPDATE changes SET number = number + 1 WHERE id = ? "
+                                         "RETURNING number"));
+    MILL_ASSIGN_OR_RETURN(commit_number_,
+                          Raise("UPDATE journal_state SET commit_number = commit_number + 1 "
+                                "WHERE id = ? RETURNING commit_number"));
+    return {};
+  }
+
+  Result<void> RunOne(const WriteFunction& write) {
+    const std::size_t before = points_.size();
+    Result<void> result = write(*this);
+    if (result.ok() && savepoint_.has_value()) {
+      result = std::exchange(savepoint_, std::nullopt)->Commit();
+    }
+    if (!result.ok()) {
+      savepoint_.reset();
+      points_.RollbackTo(before);
+    }
+    return result;
+  }
+
+  Result<void> Commit() {
+    MILL_RETURN_IF_ERROR(points_.Write(transaction_.has_value() ? commit_number_ : 0));
+    if (transaction_.has_value()) {
+      MILL_RETURN_IF_ERROR(std::exchange(transaction_, std::nullopt)->Commit());
+    }
+    points_.Publish();
+    return {};
+  }
+
+  bool has_transaction() const { return transaction_.has_value(); }
+
+ private:
+  Result<std::int64_t> Raise(std::string_view sql) {
+    MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
+                          metadata_.Query(sql, {std::int64_t{1}}));
+    MILL_CHECK_EQ(rows.size(), 1U);
+    return Int(rows[0][0]);
+  }
+
+  store::Metadata& metadata_;
+  PointGroup& points_;
+  std::optional<store::Transaction> transaction_;
+  std::optional<store::Transaction> savepoint_;
+  std::int64_t change_ = 0;
+  std::int64_t commit_number_ = 0;
+};
+
+class GroupWriter final : public Writer {
+ public:
+  GroupWriter(store::Metadata& metadata, MetricPoints& points, WriteListener* listener)
+      : metadata_(metadata), points_(points), listener_(listener), thread_([this] { Loop(); }) {}
+
+  ~GroupWriter() override {
+    {
+      const base::MutexLock lock(mutex_);
+      is_ending_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+  void Submit(WriteFunction write, std::function<void(Result<void>)> done) override {
+    bool must_wake = false;
+    {
+      const base::MutexLock lock(mutex_);
+      queue_.push_back({std::move(write), std::move(done)});
+      must_wake = std::exchange(is_idle_, false);
+    }
+    // While a group is being committed the thread looks at the queue by itself.
+    if (must_wake) {
+      wake_.notify_one();
+    }
+  }
+
+ private:
+  void Loop() {
+    std::vector<Pending> group;
+    for (;;) {
+      group.clear();
+      {
+        mutex_.lock();
+        while (queue_.empty() && !is_ending_) {
+          is_idle_ = true;
+          wake_.wait(mutex_);
+        }
+        is_idle_ = false;
+        const std::size_t n = std::min(queue_.size(), kMostWritesInGroup);
+        std::move(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n),
+                  std::back_inserter(group));
+        queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n));
+        mutex_.unlock();
+      }
+      if (group.empty()) {
+        return;
+      }
+      RunGroup(group);
+    }
+  }
+
+  void RunGroup(std::vector<Pending>& group) {
+    std::vector<Result<void>> results(group.size());
+    const Result<void> committed = Attempt(group, results);
+    if (committed.ok()) {
+      Tell(&WriteListener::OnCommit);
+    } else {
+      Tell(&WriteListener::OnRollback);
+      known_change_ = -1;
+      for (Result<void>& result : results) {
+        if (result.ok()) {
+          result = committed;
+        }
+      }
+    }
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      group[i].done(std::move(results[i]));
+    }
+  }
+
+  Result<void> Attempt(const std::vector<Pending>& pending, std::vector<Result<void>>& results) {
+    MILL_ASSIGN_OR_RETURN(const std::unique_ptr<PointGroup> points, points_.BeginGroup());
+    Group group(metadata_, *points);
+    MILL_RETURN_IF_ERROR(LookForForeignWrites(group));
+    for (std::size_t i = 0; i < pending.size(); ++i) {
+      results[i] = group.RunOne(pending[i].write);
+      if (!results[i].ok()) {
+        Tell(&WriteListener::OnRollback);
+        if (group.has_transaction() && MayEndTransaction(results[i].error())) {
+          return results[i];
+        }
+      }
+    }
+    const bool has_sql = group.has_transaction();
+    MILL_RETURN_IF_ERROR(group.Commit());
+    if (has_sql) {
+      known_change_ = group.change();
+    }
+    return {};
+  }
+
+  /// Whoever writes with SQL raises changes.number. A group of the journal keeps other processes
+  /// out, so a look is enough; in the database only our own raise does.
+  Result<void> LookForForeignWrites(Group& group) {
+    std::int64_t before = 0;
+    if (points_.is_in_database()) {
+      MILL_RETURN_IF_ERROR(group.BeginTransaction());
+      before = group.change() - 1;
+    } else {
+      MILL_ASSIGN_OR_RETURN(
+          const std::vector<store::Row> rows,
+          metadata_.Query("SELECT number FROM changes WHERE id = ?", {std::int64_t{1}}));
+      before = rows.empty() ? 0 : Int(rows[0][0]);
+    }
+    if (before != known_change_) {
+      Tell(&WriteListener::OnForeignWrite);
+      known_change_ = before;
+    }
+    return {};
+  }
+
+  void Tell(void (WriteListener::*what)()) {
+    if (listener_ != nullptr) {
+      (listener_->*what)();
+    }
+  }
+
+  store::Metadata& metadata_;
+  MetricPoints& points_;
+  WriteListener* const listener_;
+  // Of the thread alone.
+  std::int64_t known_change_ = -1;
+
+  base::Mutex mutex_;
+  base::CondVar wake_;
+  std::deque<Pending> queue_ MILL_GUARDED_BY(mutex_);
+  bool is_idle_ MILL_GUARDED_BY(mutex_) = false;
+  bool is_ending_ MILL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace
+
+Result<void> Writer::Run(WriteFunction write) {
+  base::Mutex mutex;
+  base::CondVar told;
+  std::optional<Result<void>> result;
+  Submit(std::move(write), [&](Result<void> outcome) {
+    // Told under the lock: the waiting thread destroys all this as soon as it may look.
+    const base::MutexLock lock(mutex);
+    result = std::move(outcome);
+    told.notify_one();
+  });
+  const base::MutexLock lock(mutex);
+  while (!result.has_value()) {
+    told.wait(mutex);
+  }
+  return *std::move(result);
+}
+
+std::unique_ptr<Writer> Writer::Start(store::Metadata& metadata, MetricPoints& points,
+                                      WriteListener* listener) {
+  return std::make_unique<GroupWriter>(metadata, points, listener);
+}
+
+}  // namespace millrace::tracking::internal
