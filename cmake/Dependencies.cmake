@@ -39,6 +39,9 @@ millrace_prebuilt(${gomp} xgboost_cpu.libs)
 set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
 set(CMAKE_INSTALL_RPATH "$ORIGIN/lib" "$ORIGIN/lib/xgboost/lib" "$ORIGIN/../lib" "$ORIGIN/../lib/xgboost/lib")
 target_link_options(millrace_flags INTERFACE -Wl,--enable-new-dtags)
+# libparquet exports parts of an OpenSSL of its own. With the system's libcrypto in front of it in every program, libssl and
+# libpq use one library for all of it; half of each would crash.
+target_link_options(millrace_flags INTERFACE -Wl,--push-state,--no-as-needed,-lcrypto,--pop-state)
 
 # millrace_imported(name library include): one shared library with its headers as dep::name.
 function(millrace_imported name library include)

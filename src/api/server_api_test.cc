@@ -4,6 +4,7 @@
 #include "api/server_api.h"
 
 #include <atomic>
+#include <dlfcn.h>
 #include <set>
 #include <thread>
 
@@ -135,6 +136,17 @@ TEST(RemoteKeyValue, NobodyThereIsUnavailable) {
   const auto remote = OpenRemoteKeyValue("http://127.0.0.1:1");
   ASSERT_FALSE(remote.ok());
   EXPECT_EQ(remote.error().code(), ErrorCode::kUnavailable);
+}
+
+// Libparquet exports parts of an OpenSSL of its own: TLS over half of each would crash.
+TEST(OpenSsl, IsTheSystemsInEveryPart) {
+  for (const char* const name : {"EVP_MD_fetch", "EVP_sha256", "X509_verify_cert", "BIO_new"}) {
+    void* const address = dlsym(RTLD_DEFAULT, name);
+    ASSERT_NE(address, nullptr) << name;
+    Dl_info info{};
+    ASSERT_NE(dladdr(address, &info), 0) << name;
+    EXPECT_THAT(info.dli_fname, HasSubstr("libcrypto.so")) << name;
+  }
 }
 
 TEST_F(ApiTest, ChampionsChangeUnderLoadWithoutAFailedRequest) {
