@@ -27,7 +27,7 @@ class Folder {
         "CREATE TABLE journal_state (id INTEGER PRIMARY KEY, commit_number INTEGER NOT NULL);"
         "CREATE TABLE latest_metrics (run_key INTEGER NOT NULL, name_id INTEGER NOT NULL, "
         "value REAL NOT NULL, timestamp INTEGER NOT NULL, step INTEGER NOT NULL, is_nan INTEGER "
-        "NOT NULL, PRIMARY KEY (run_key, name_id)) WITHOUT ROWID"));
+        "NOT NULL, change INTEGER NOT NULL, PRIMARY KEY (run_key, name_id)) WITHOUT ROWID"));
   }
   ~Folder() { std::filesystem::remove_all(path_); }
   std::unique_ptr<JournalPoints> Open(const JournalOptions& options = {}) {

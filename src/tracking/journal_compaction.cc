@@ -17,9 +17,10 @@ constexpr std::size_t kRowsAtOnce = 500;
 constexpr std::chrono::milliseconds kPauseAfterFailure{5'000};
 constexpr std::chrono::milliseconds kPauseForOthers{200};
 
+/// Change numbers are for points in the database; here the journal knows what changed.
 constexpr std::string_view kStoreLatest =
-    "INSERT INTO latest_metrics (run_key, name_id, value, timestamp, step, is_nan) "
-    "SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE run_key = ?) "
+    "INSERT INTO latest_metrics (run_key, name_id, value, timestamp, step, is_nan, change) "
+    "SELECT ?, ?, ?, ?, ?, ?, 0 WHERE EXISTS (SELECT 1 FROM runs WHERE run_key = ?) "
     "ON CONFLICT (run_key, name_id) DO UPDATE SET value = excluded.value, "
     "timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan "
     "WHERE (excluded.step, excluded.timestamp, excluded.value) > "

@@ -144,7 +144,7 @@ CREATE TABLE latest_metrics (
   is_nan INTEGER NOT NULL,
   change INTEGER NOT NULL,
   PRIMARY KEY (run_key, name_id)) WITHOUT ROWID;
-CREATE INDEX latest_metrics_by_change ON latest_metrics (change);
+CREATE INDEX latest_metrics_by_change ON latest_metrics (change) WHERE change > 0;
 CREATE TABLE metrics (
   run_key INTEGER NOT NULL,
   name_id INTEGER NOT NULL,

@@ -227,7 +227,7 @@ class SqlPoints final : public MetricPoints {
     MILL_ASSIGN_OR_RETURN(
         const std::vector<Row> rows,
         metadata_.Query(
-            "SELECT run_key, name_id FROM latest_metrics WHERE change > ? LIMIT ?",
+            "SELECT run_key, name_id FROM latest_metrics WHERE change > ? AND change > 0 LIMIT ?",
             {static_cast<std::int64_t>(since), static_cast<std::int64_t>(kMostChanges) + 1}));
     if (rows.size() > kMostChanges) {
       return false;

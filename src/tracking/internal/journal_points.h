@@ -79,8 +79,7 @@ class JournalPoints final : public MetricPoints {
   Result<std::vector<MetricPoint>> Downsampled(Series series, std::int64_t first_step,
                                                std::int64_t last_step, int n_buckets) override;
   Result<bool> ChangedSince(std::uint64_t& cursor, std::vector<Series>& changed) override;
-  /// Not inside a group or a transaction, and before the transaction that deletes the runs' rows: a
-  /// later run may get the key of an erased one.
+  /// Not inside a group or a transaction.
   Result<void> Erase(std::span<const std::int64_t> run_keys) override;
 
   /// Writes all points into segments, merges segments, removes what is no longer needed. Does

@@ -53,7 +53,7 @@ struct OpenedJournal {
         "CREATE TABLE IF NOT EXISTS latest_metrics ("
         "  run_key INTEGER NOT NULL, name_id INTEGER NOT NULL, value REAL NOT NULL,"
         "  timestamp INTEGER NOT NULL, step INTEGER NOT NULL, is_nan INTEGER NOT NULL,"
-        "  PRIMARY KEY (run_key, name_id)) WITHOUT ROWID"));
+        "  change INTEGER NOT NULL, PRIMARY KEY (run_key, name_id)) WITHOUT ROWID"));
     points = JournalPoints::Open(root / "points", *metadata, options).value();
   }
 
