@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/hmac.h"
 #include "base/rng.h"
+#include "base/seal.h"
 
 namespace millrace::base {
 namespace {
@@ -42,6 +43,21 @@ TEST(Base64, PublishedVectors) {
   EXPECT_EQ(Base64("f"), "Zg==");
   EXPECT_EQ(Base64("fo"), "Zm8=");
   EXPECT_EQ(Base64("foobar"), "Zm9vYmFy");
+}
+
+TEST(Seal, OpensUnderItsKeyOnly) {
+  for (const std::string& secret : {std::string(), std::string("s3cret"), std::string(5000, 'x')}) {
+    const std::string sealed = Seal("key", secret);
+    EXPECT_EQ(*Unseal("key", sealed), secret);
+    EXPECT_NE(Seal("key", secret), sealed) << "a nonce of its own each time";
+    EXPECT_FALSE(Unseal("other", sealed).ok());
+    std::string changed = sealed;
+    changed.back() = changed.back() == '0' ? '1' : '0';
+    EXPECT_FALSE(Unseal("key", changed).ok());
+  }
+  EXPECT_FALSE(Unseal("key", "").ok());
+  EXPECT_FALSE(Unseal("key", "v1:00").ok());
+  EXPECT_FALSE(Unseal("key", "s3cret").ok());
 }
 
 TEST(ContentHash, IsTheFirstHalfOfSha256) {

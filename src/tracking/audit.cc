@@ -11,6 +11,7 @@
 #include "store/metadata.h"
 #include "tracking/internal/change.h"
 #include "tracking/internal/schema.h"
+#include "tracking/internal/webhook_events.h"
 
 namespace millrace::tracking {
 namespace {
@@ -78,7 +79,8 @@ Result<void> AppendAudit(store::Metadata& metadata, const Change& change) {
 }
 
 Result<void> RecordChange(store::Metadata& metadata, const Change& change) {
-  return AppendAudit(metadata, change);
+  MILL_RETURN_IF_ERROR(AppendAudit(metadata, change));
+  return QueueDeliveries(metadata, change);
 }
 
 }  // namespace internal

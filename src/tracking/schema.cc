@@ -299,13 +299,45 @@ CREATE TABLE audit_head (
 INSERT INTO audit_head (id, number, hash) VALUES (1, 0, '');
 )sql";
 
+// Version 3: webhooks, and what they are still to be told (tracking/webhooks.h). A delivery stays
+// until it is acknowledged; state 'failed': given up.
+constexpr std::string_view kRegistry3 = R"sql(
+CREATE TABLE webhooks (
+  webhook_id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  url TEXT NOT NULL,
+  description TEXT NOT NULL,
+  secret TEXT NOT NULL,
+  status TEXT NOT NULL,
+  creation_time INTEGER NOT NULL,
+  last_updated_time INTEGER NOT NULL);
+CREATE TABLE webhook_events (
+  webhook_id TEXT NOT NULL REFERENCES webhooks(webhook_id) ON DELETE CASCADE,
+  event TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (webhook_id, event));
+CREATE INDEX webhook_events_by_event ON webhook_events (event);
+CREATE TABLE webhook_deliveries (
+  delivery_id TEXT PRIMARY KEY,
+  webhook_id TEXT NOT NULL REFERENCES webhooks(webhook_id) ON DELETE CASCADE,
+  event TEXT NOT NULL,
+  body TEXT NOT NULL,
+  creation_time INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_attempt INTEGER NOT NULL,
+  last_error TEXT NOT NULL);
+CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (state, next_attempt);
+)sql";
+
 }  // namespace
 
 Result<void> MigrateAll(store::Metadata& metadata) {
   const std::vector<store::Migration> migrations = {{"tracking", 1, std::string(kTracking)},
                                                     {"tracking", 2, std::string(kTracking2)},
                                                     {"registry", 1, std::string(kRegistry)},
-                                                    {"registry", 2, std::string(kRegistry2)}};
+                                                    {"registry", 2, std::string(kRegistry2)},
+                                                    {"registry", 3, std::string(kRegistry3)}};
   return metadata.Migrate(migrations);
 }
 
