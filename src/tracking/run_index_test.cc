@@ -144,7 +144,12 @@ class RunIndexTest : public testing::Test {
     EXPECT_NE(mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
     metadata_ = store::OpenSqlite(root_ / "metadata.db").value();
-    MakeTables();
+    EXPECT_TRUE(MigrateAll(*metadata_).ok());
+    for (const std::int64_t id : {0, 1, 2, 9}) {
+      Do("INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, "
+         "creation_time, last_update_time) VALUES (?, ?, '', 'active', 0, 0)",
+         {id, std::to_string(id)});
+    }
     index_ = RunIndex::Make(*metadata_, points_);
   }
   ~RunIndexTest() override {
@@ -153,8 +158,6 @@ class RunIndexTest : public testing::Test {
     std::error_code ignored;
     std::filesystem::remove_all(root_, ignored);
   }
-
-  void MakeTables();
 
   void Do(std::string_view sql, std::initializer_list<Value> params = {}) {
     const Result<void> done = metadata_->Execute(sql, params);
@@ -178,10 +181,9 @@ class RunIndexTest : public testing::Test {
   void Write(const NaiveRun& run) {
     auto transaction = store::Transaction::Begin(*metadata_).value();
     const std::int64_t change = NextChange();
-    for (const char* table : {"params", "tags"}) {
+    for (const char* table : {"params", "tags", "runs"}) {
       Do("DELETE FROM " + std::string(table) + " WHERE run_key = ?", {run.run_key});
     }
-    Do("DELETE FROM runs WHERE run_key = ?", {run.run_key});
     Do("INSERT INTO runs (run_key, run_id, experiment_id, name, user_id, status, start_time, "
        "end_time, artifact_uri, lifecycle_stage, change) VALUES (?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?)",
        {run.run_key, run.run_id, run.experiment_id, run.user_id,
@@ -229,29 +231,6 @@ class RunIndexTest : public testing::Test {
   std::map<std::string, std::int64_t> names_;
   std::unique_ptr<RunIndex> index_;
 };
-
-void RunIndexTest::MakeTables() {
-  for (const char* sql :
-       {"CREATE TABLE changes (id INTEGER PRIMARY KEY, number INTEGER NOT NULL)",
-        "INSERT INTO changes (id, number) VALUES (1, 1)",
-        "CREATE TABLE names (name_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-        "CREATE TABLE runs (run_key INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, "
-        "experiment_id "
-        "INTEGER NOT NULL, name TEXT NOT NULL, user_id TEXT NOT NULL, status INTEGER NOT NULL, "
-        "start_time INTEGER NOT NULL, end_time INTEGER, artifact_uri TEXT NOT NULL, "
-        "lifecycle_stage TEXT NOT NULL, change INTEGER NOT NULL)",
-        "CREATE TABLE params (run_key INTEGER, name_id INTEGER, value TEXT, PRIMARY KEY (run_key, "
-        "name_id)) WITHOUT ROWID",
-        "CREATE TABLE tags (run_key INTEGER, name_id INTEGER, value TEXT, PRIMARY KEY (run_key, "
-        "name_id)) WITHOUT ROWID",
-        "CREATE TABLE datasets (dataset_key INTEGER PRIMARY KEY, experiment_id INTEGER, name TEXT, "
-        "digest TEXT)",
-        "CREATE TABLE dataset_inputs (run_key INTEGER, dataset_key INTEGER)",
-        "CREATE TABLE dataset_input_tags (run_key INTEGER, dataset_key INTEGER, key TEXT, value "
-        "TEXT)"}) {
-    Do(sql);
-  }
-}
 
 std::string RunId(std::int64_t seed) {
   std::mt19937_64 random(static_cast<std::uint64_t>(seed));
@@ -365,9 +344,10 @@ TEST_F(RunIndexTest, DatasetsAreAskedByNameDigestAndContext) {
   for (std::int64_t key = 1; key <= 3; ++key) {
     Write(Plain(key));
   }
-  Do("INSERT INTO datasets VALUES (1, 0, 'train', 'd1'), (2, 0, 'test', 'd2'), (3, 9, 'train', "
-     "'d3')");
-  Do("INSERT INTO dataset_inputs VALUES (1, 1), (2, 1), (2, 2)");
+  Do("INSERT INTO datasets (dataset_key, experiment_id, name, digest, source_type, source) VALUES "
+     "(1, 0, 'train', 'd1', '', ''), (2, 0, 'test', 'd2', '', ''), (3, 9, 'train', 'd3', '', '')");
+  Do("INSERT INTO dataset_inputs (run_key, dataset_key, position) VALUES (1, 1, 0), (2, 1, 0), "
+     "(2, 2, 1)");
   Do("INSERT INTO dataset_input_tags VALUES (1, 1, 'mlflow.data.context', 'training'), (2, 2, "
      "'mlflow.data.context', 'eval')");
   EXPECT_EQ(Search("datasets.name = 'train'"), (Keys{2, 1}));

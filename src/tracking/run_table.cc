@@ -99,18 +99,8 @@ LoadedColumn* RunTable::FindColumn(const Field& field) const {
   return nullptr;
 }
 
-LoadedColumn& RunTable::AddColumn(Field field, std::int64_t name_id) {
-  auto column = std::make_unique<LoadedColumn>();
-  if (field.kind == FieldKind::kMetric) {
-    column->numbers = std::make_unique<NumberColumn>();
-  } else {
-    column->texts = std::make_unique<TextColumn>();
-  }
-  column->field = std::move(field);
-  column->name_id = name_id;
-  column->column().Grow(n_runs());
+void RunTable::AddColumn(std::unique_ptr<LoadedColumn> column) {
   columns_.push_back(std::move(column));
-  return *columns_.back();
 }
 
 const RunColumn* RunTable::ColumnOf(const Field& written) const {

@@ -116,51 +116,6 @@ bool IsOnAny(const Metric& metric, const std::vector<Dataset>& datasets) {
          });
 }
 
-FieldValue RunField(const Run& run, const Field& field) {
-  switch (field.kind) {
-    case FieldKind::kTag:
-      return TextOf(run.tags, field.key);
-    case FieldKind::kParam:
-      return TextOf(run.params, field.key);
-    case FieldKind::kMetric: {
-      const auto found = run.metrics.find(field.key);
-      return found == run.metrics.end() ? FieldValue() : FieldValue(found->second.value);
-    }
-    default:
-      break;
-  }
-  const RunInfo& info = run.info;
-  if (field.key == "run_name") {
-    return TextOf(run.tags, "mlflow.runName");
-  }
-  if (field.key == "start_time") {
-    return info.start_time_ms;
-  }
-  if (field.key == "end_time") {
-    return info.end_time_ms.has_value() ? FieldValue(*info.end_time_ms) : FieldValue();
-  }
-  if (field.key == "status") {
-    return RunStatusName(info.status);
-  }
-  return std::string_view(field.key == "run_id"    ? info.run_id
-                          : field.key == "user_id" ? info.user_id
-                                                   : info.artifact_uri);
-}
-
-bool MatchesRun(const Run& run, const ClauseTest& test) {
-  const Field& field = test.clause().field;
-  if (field.kind != FieldKind::kDataset) {
-    return test(RunField(run, field));
-  }
-  return std::any_of(
-      run.dataset_inputs.begin(), run.dataset_inputs.end(), [&](const DatasetInput& input) {
-        return test(field.key == "context"
-                        ? TextOf(input.tags, "mlflow.data.context")
-                        : FieldValue(std::string_view(field.key == "name" ? input.dataset.name
-                                                                          : input.dataset.digest)));
-      });
-}
-
 /// One search over logged models that were loaded.
 class ModelSearch {
  public:
@@ -278,28 +233,20 @@ Result<Page<Run>> TrackingStore::SearchRuns(const RunSearch& search) {
   MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token));
   MILL_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids,
                         ExperimentNumbers(search.experiment_ids));
-  std::vector<std::int64_t> keys;
-  MILL_RETURN_IF_ERROR(internal::ForKeys(
-      impl_->metadata, std::span<const std::int64_t>(ids),
-      "SELECT run_key, lifecycle_stage FROM runs WHERE experiment_id IN ", "",
-      [&](store::RowView row) {
-        const bool is_active = store::TextOr(row[1], "") == "active";
-        if (search.view == ViewType::kAll || is_active == (search.view == ViewType::kActiveOnly)) {
-          keys.push_back(store::IntOr(row[0], 0));
-        }
-      }));
-  MILL_ASSIGN_OR_RETURN(std::vector<Run> runs, internal::ReadRuns(*impl_, keys));
-  const std::vector<ClauseTest> tests(filter.begin(), filter.end());
-  std::erase_if(runs, [&](const Run& run) {
-    return !std::all_of(tests.begin(), tests.end(),
-                        [&](const ClauseTest& test) { return MatchesRun(run, test); });
-  });
-  std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) {
-    return std::tie(b.info.start_time_ms, a.info.run_id) <
-           std::tie(a.info.start_time_ms, b.info.run_id);
-  });
-  FilterAndOrder(runs, {}, order, RunField);
-  return Cut(std::move(runs), offset, search.max_results);
+  MILL_ASSIGN_OR_RETURN(std::vector<std::int64_t> keys,
+                        impl_->Index()->Search({.experiment_ids = ids,
+                                                .view = search.view,
+                                                .filter = filter,
+                                                .order = order,
+                                                .offset = offset,
+                                                .limit = search.max_results}));
+  Page<Run> page;
+  if (keys.size() > static_cast<std::size_t>(search.max_results)) {
+    keys.resize(static_cast<std::size_t>(search.max_results));
+    page.next_page_token = PageToken(offset + search.max_results);
+  }
+  MILL_ASSIGN_OR_RETURN(page.items, internal::ReadRuns(*impl_, keys));
+  return page;
 }
 
 Result<Page<LoggedModel>> TrackingStore::SearchLoggedModels(const LoggedModelSearch& search) {

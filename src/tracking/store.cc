@@ -107,6 +107,7 @@ Result<void> TrackingStore::Impl::Write(
 std::shared_ptr<internal::RunIndex> TrackingStore::Impl::Index() {
   const std::lock_guard lock(index_mutex);
   if (index == nullptr) {
+    index = internal::RunIndex::Make(metadata, *points);
   }
   return index;
 }

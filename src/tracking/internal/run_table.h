@@ -64,7 +64,7 @@ class RunTable {
   /// Null where it is not loaded.
   LoadedColumn* FindColumn(const Field& field) const;
   std::span<const std::unique_ptr<LoadedColumn>> columns() const { return columns_; }
-  LoadedColumn& AddColumn(Field field, std::int64_t name_id);
+  void AddColumn(std::unique_ptr<LoadedColumn> column);
   /// Drops the columns for which `drop(column)` holds.
   template <typename Drop>
   void DropColumns(const Drop& drop) {
