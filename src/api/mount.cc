@@ -20,10 +20,10 @@ net::Response Reply(const RoutedRequest& request, std::span<const Field> fields,
                     const Endpoint& endpoint) {
   const Result<Message> message = Message::Read(request, fields, BuffersOfThisThread());
   if (!message.ok()) {
-    return MlflowError(message.error());
+    return RestError(message.error());
   }
   Result<std::string> body = endpoint(*message);
-  return body.ok() ? JsonReply(std::move(*body)) : MlflowError(body.error());
+  return body.ok() ? JsonReply(std::move(*body)) : RestError(body.error());
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ void Mount::Add(std::string_view method, std::string_view path, std::span<const 
   const auto answer = [fields, endpoint](const RoutedRequest& request) {
     return Reply(request, fields, endpoint);
   };
-  AddBoth(method, path, {.answer = answer, .blocks = true});
+  AddBoth(method, path, {.answer = answer, .blocks = true, .fields = fields});
 }
 
 void Mount::AddAction(std::string_view method, std::string_view path, std::span<const Field> fields,
@@ -56,16 +56,16 @@ void Mount::AddAsync(std::string_view method, std::string_view path, std::span<c
   const auto answer = [fields, action](const RoutedRequest& request, net::Reply reply) {
     const Result<Message> message = Message::Read(request, fields, BuffersOfThisThread());
     if (!message.ok()) {
-      reply.Send(MlflowError(message.error()));
+      reply.Send(RestError(message.error()));
       return;
     }
     // A std::function must be copyable, which a Reply is not.
     const auto owed = std::make_shared<net::Reply>(std::move(reply));
     action(*message, [owed](const Result<void>& done) {
-      owed->Send(done.ok() ? JsonReply("{}") : MlflowError(done.error()));
+      owed->Send(done.ok() ? JsonReply("{}") : RestError(done.error()));
     });
   };
-  AddBoth(method, path, {.answer_later = answer});
+  AddBoth(method, path, {.answer_later = answer, .fields = fields});
 }
 
 }  // namespace millrace::api::internal

@@ -138,11 +138,11 @@ std::vector<std::string> Router::Patterns() const {
   return patterns;
 }
 
-std::vector<std::pair<std::string, std::string>> Router::Routes() const {
-  std::vector<std::pair<std::string, std::string>> routes;
+std::vector<Router::RouteInfo> Router::Routes() const {
+  std::vector<RouteInfo> routes;
   const auto add = [&](const Route& route) {
     for (const auto& [method, action] : route.methods) {
-      routes.emplace_back(method, route.pattern);
+      routes.push_back({method, route.pattern, action.fields});
     }
   };
   for (const auto& [pattern, route] : static_routes_) {
@@ -152,7 +152,7 @@ std::vector<std::pair<std::string, std::string>> Router::Routes() const {
     add(route);
   }
   std::sort(routes.begin(), routes.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.second, a.first) < std::tie(b.second, b.first);
+    return std::tie(a.pattern, a.method) < std::tie(b.pattern, b.method);
   });
   return routes;
 }

@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "api/internal/field.h"
 #include "net/http_server.h"
 
 namespace millrace::api {
@@ -39,6 +41,8 @@ struct RouteAction {
   /// `answer` reads files or the database: such a handler never runs on a thread that serves
   /// connections.
   bool blocks = false;
+  /// What a request is checked by, where that is declared.
+  std::span<const internal::Field> fields = {};
 };
 
 /// "%20" becomes a blank; a "%" without two hex digits stays as it is.
@@ -68,8 +72,13 @@ class Router {
   void Add(std::string_view method, std::string_view pattern, RouteAction action);
   /// Every pattern, once.
   std::vector<std::string> Patterns() const;
-  /// Every method and pattern, sorted by pattern.
-  std::vector<std::pair<std::string, std::string>> Routes() const;
+  struct RouteInfo {
+    std::string method;
+    std::string pattern;
+    std::span<const internal::Field> fields;
+  };
+  /// Every method of every pattern, sorted by pattern and method.
+  std::vector<RouteInfo> Routes() const;
   Match Find(std::string_view method, std::string_view path) const;
 
  private:

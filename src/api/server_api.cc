@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "api/internal/replies.h"
@@ -51,62 +52,15 @@ net::Response ErrorIn(bool is_inference, int status, std::string_view message) {
                       : internal::MlflowError(status, CodeOfStatus(status), message);
 }
 
-// Counts a reply when it is sent.
-class CountedReply final : public net::ReplyTarget {
- public:
-  CountedReply(Metrics& metrics, std::string_view pattern,
-               std::chrono::steady_clock::time_point start, net::Reply reply)
-      : metrics_(metrics), pattern_(pattern), start_(start), reply_(std::move(reply)) {}
-  void Deliver(net::Response response) override {
-    Count(response.status);
-    reply_.Send(std::move(response));
-  }
-  void DeliverDropped() override {
-    Count(500);
-    const net::Reply dropped = std::move(reply_);
-  }
-
- private:
-  void Count(int status) {
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
-    metrics_.Record(pattern_, status, seconds.count());
-  }
-
-  Metrics& metrics_;
-  std::string_view pattern_;
-  std::chrono::steady_clock::time_point start_;
-  net::Reply reply_;
-};
-
-// Answers through a CountedReply whatever the sink behind it does.
-class CountedSink final : public net::BodySink {
- public:
-  CountedSink(std::unique_ptr<net::BodySink> sink, Metrics& metrics, std::string_view pattern)
-      : sink_(std::move(sink)), metrics_(metrics), pattern_(pattern) {}
-  std::optional<net::Response> Write(std::string_view bytes) override {
-    std::optional<net::Response> refusal = sink_->Write(bytes);
-    if (refusal) {
-      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
-      metrics_.Record(pattern_, refusal->status, seconds.count());
-    }
-    return refusal;
-  }
-  void Finish(const net::Request& request, net::Reply reply) override {
-    sink_->Finish(request, net::Reply(std::make_shared<CountedReply>(metrics_, pattern_, start_,
-                                                                     std::move(reply))));
-  }
-
- private:
-  std::unique_ptr<net::BodySink> sink_;
-  Metrics& metrics_;
-  std::string_view pattern_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
 }  // namespace
 
 struct Api::Impl {
+  class MarkedReply;
+  class MarkedSink;
+  explicit Impl(SecurityOptions options) : security(std::move(options)) {}
+
   base::Logger* logger = nullptr;
+  Security security;
   mutable Metrics metrics;
   Router router;
   // Destroyed first: its tasks use the rest.
@@ -117,6 +71,60 @@ struct Api::Impl {
                        std::string_view what) const;
   net::Response Answer(const RoutedRequest& request, const Router::Match& match) const;
   void AnswerLater(RoutedRequest request, const Router::Match& match, net::Reply reply) const;
+};
+
+// Marks and counts a reply when it is sent. Everything it needs of the request is looked at before.
+class Api::Impl::MarkedReply final : public net::ReplyTarget {
+ public:
+  MarkedReply(const Impl& api, const net::Request& request, std::string_view pattern,
+              std::chrono::steady_clock::time_point start, net::Reply reply)
+      : api_(api), request_(request), pattern_(pattern), start_(start), reply_(std::move(reply)) {}
+  void Deliver(net::Response response) override {
+    Count(response.status);
+    api_.security.Mark(request_, response);
+    reply_.Send(std::move(response));
+  }
+  void DeliverDropped() override {
+    Count(500);
+    const net::Reply dropped = std::move(reply_);
+  }
+
+ private:
+  void Count(int status) {
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+    api_.metrics.Record(pattern_, status, seconds.count());
+  }
+
+  const Impl& api_;
+  const net::Request& request_;
+  std::string_view pattern_;
+  std::chrono::steady_clock::time_point start_;
+  net::Reply reply_;
+};
+
+// Answers through a MarkedReply whatever the sink behind it does.
+class Api::Impl::MarkedSink final : public net::BodySink {
+ public:
+  MarkedSink(std::unique_ptr<net::BodySink> sink, const Impl& api, std::string_view pattern)
+      : sink_(std::move(sink)), api_(api), pattern_(pattern) {}
+  std::optional<net::Response> Write(std::string_view bytes) override {
+    std::optional<net::Response> refusal = sink_->Write(bytes);
+    if (refusal) {
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+      api_.metrics.Record(pattern_, refusal->status, seconds.count());
+    }
+    return refusal;
+  }
+  void Finish(const net::Request& request, net::Reply reply) override {
+    sink_->Finish(request, net::Reply(std::make_shared<MarkedReply>(api_, request, pattern_, start_,
+                                                                    std::move(reply))));
+  }
+
+ private:
+  std::unique_ptr<net::BodySink> sink_;
+  const Impl& api_;
+  std::string_view pattern_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 net::Response Api::Impl::NoRoute(const net::Request& request, const Router::Match& match) const {
@@ -174,7 +182,7 @@ void Api::Impl::AnswerLater(RoutedRequest request, const Router::Match& match,
   }
 }
 
-Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>()) {
+Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(parts.security)) {
   MILL_CHECK(parts.endpoints != nullptr);
   impl_->logger = context.logger;
   internal::AddHealthRoutes(parts, impl_->metrics, impl_->router);
@@ -184,6 +192,18 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
     internal::AddOnlineRoutes(*parts.online, impl_->router);
   }
   internal::AddServerRoutes(impl_->router);
+  if (parts.tracking != nullptr) {
+    internal::AddExperimentRoutes(*parts.tracking, impl_->router);
+    internal::AddRunRoutes(*parts.tracking, impl_->router);
+    internal::AddLoggingRoutes(*parts.tracking, impl_->router);
+    internal::AddMetricRoutes(*parts.tracking, impl_->router);
+    internal::AddLoggedModelRoutes(*parts.tracking, impl_->router);
+    internal::AddGraphqlRoutes(impl_->router, [](const net::Request&) { return std::nullopt; });
+  }
+  if (parts.registry != nullptr) {
+    internal::AddRegistryRoutes(*parts.registry, impl_->router);
+    internal::AddVersionRoutes(*parts.registry, impl_->router);
+  }
   for (const std::string& pattern : impl_->router.Patterns()) {
     impl_->metrics.AddRoute(pattern);
   }
@@ -194,15 +214,22 @@ Api::~Api() = default;
 
 void Api::Handle(const net::Request& request, net::Reply reply) const {
   const auto start = std::chrono::steady_clock::now();
+  if (std::optional<net::Response> refusal = impl_->security.Intercept(request)) {
+    impl_->security.Mark(request, *refusal);
+    impl_->metrics.Record("", refusal->status, 0);
+    reply.Send(std::move(*refusal));
+    return;
+  }
   Router::Match match = impl_->router.Find(request.method, request.path());
   RoutedRequest routed{request, std::move(match.params)};
   if (match.action != nullptr && (match.action->blocks || match.action->answer_later)) {
-    net::Reply counted(
-        std::make_shared<CountedReply>(impl_->metrics, match.pattern, start, std::move(reply)));
-    impl_->AnswerLater(std::move(routed), match, std::move(counted));
+    net::Reply marked(std::make_shared<Impl::MarkedReply>(*impl_, request, match.pattern, start,
+                                                          std::move(reply)));
+    impl_->AnswerLater(std::move(routed), match, std::move(marked));
     return;
   }
   net::Response response = impl_->Answer(routed, match);
+  impl_->security.Mark(request, response);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   impl_->metrics.Record(match.pattern, response.status, seconds.count());
   reply.Send(std::move(response));
@@ -217,16 +244,22 @@ net::BodyRoute Api::RouteBody(const net::Request& head) const {
     return {};
   }
   net::BodyRoute route;
+  if (std::optional<net::Response> refusal = impl_->security.Intercept(head)) {
+    impl_->security.Mark(head, *refusal);
+    impl_->metrics.Record("", refusal->status, 0);
+    route.refusal = std::move(refusal);
+    return route;
+  }
   try {
     route = match.action->take_body({head, std::move(match.params)});
   } catch (const std::exception& e) {
     route.refusal = impl_->Failed(head, match.pattern, e.what());
   }
   if (route.refusal) {
+    impl_->security.Mark(head, *route.refusal);
     impl_->metrics.Record(match.pattern, route.refusal->status, 0);
   } else if (route.sink != nullptr) {
-    route.sink =
-        std::make_unique<CountedSink>(std::move(route.sink), impl_->metrics, match.pattern);
+    route.sink = std::make_unique<Impl::MarkedSink>(std::move(route.sink), *impl_, match.pattern);
   }
   return route;
 }
@@ -244,6 +277,10 @@ net::ServerOptions Api::ServerOptions() const {
 net::Handler Api::Handler() const {
   return
       [this](const net::Request& request, net::Reply reply) { Handle(request, std::move(reply)); };
+}
+
+const Router& Api::router() const {
+  return impl_->router;
 }
 
 net::Response Api::ErrorReply(int status, std::string_view message) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string_view>
 
+#include "api/security.h"
 #include "base/context.h"
 #include "net/http_server.h"
 
@@ -16,16 +17,26 @@ class EndpointSet;
 namespace millrace::store {
 class KeyValue;
 }
+namespace millrace::tracking {
+class Registry;
+class TrackingStore;
+}  // namespace millrace::tracking
 
 namespace millrace::api {
 
 class Metrics;
+class Router;
 
 /// What the routes work on. All pointees outlive the Api.
 struct ApiParts {
   serving::EndpointSet* endpoints = nullptr;
   /// The online store, for writes that other processes hand over; null leaves those routes out.
   store::KeyValue* online = nullptr;
+  /// Experiments, runs and logged models, and registered models; null leaves MLflow's REST
+  /// interface out.
+  tracking::TrackingStore* tracking = nullptr;
+  tracking::Registry* registry = nullptr;
+  SecurityOptions security = {};
 };
 
 /// Routes requests. Thread-safe: `Handle` may run in any number of threads.
@@ -46,6 +57,8 @@ class Api {
   void Handle(const net::Request& request, net::Reply reply) const;
   /// Where the request's body goes.
   net::BodyRoute RouteBody(const net::Request& head) const;
+  /// The routes, for what describes them.
+  const Router& router() const;
   /// What the server answers where a request never reaches a handler (413, 431, 408, 400), in the
   /// same JSON form.
   static net::Response ErrorReply(int status, std::string_view message);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `millrace serve`: the deployed endpoints of a workspace over HTTP, until a signal asks it to
-// stop.
+// `millrace serve`: experiments, runs, models and the deployed endpoints of a workspace over HTTP,
+// until a signal asks it to stop.
 #include "app/serve.h"
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 #include "api/server_api.h"
 #include "app/deployments.h"
@@ -24,6 +25,13 @@ void WaitForStop(const std::stop_token& stop) {
   stopped.wait(lock, stop, [] { return false; });
 }
 
+api::SecurityOptions SecurityOf(const cli::Settings& settings) {
+  return {.is_enabled = !settings.disable_security,
+          .allowed_hosts = api::SplitList(settings.allowed_hosts),
+          .allowed_origins = api::SplitList(settings.cors_allowed_origins),
+          .frame_options = settings.x_frame_options};
+}
+
 }  // namespace
 
 Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
@@ -36,7 +44,13 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   serving::EndpointSet endpoints;
   serving::Refresher refresher(context, endpoints, resolver, &online, {});
   MILL_RETURN_IF_ERROR(refresher.RefreshOnce());
-  const api::Api api(context, api::ApiParts{&endpoints, key_value});
+  api::ApiParts parts;
+  parts.endpoints = &endpoints;
+  parts.online = key_value;
+  parts.tracking = &environment.tracking();
+  parts.registry = &environment.registry();
+  parts.security = SecurityOf(environment.settings());
+  const api::Api api(context, std::move(parts));
 
   net::ServerOptions server_options = api.ServerOptions();
   server_options.host = environment.settings().host;

@@ -80,6 +80,32 @@ const std::vector<SettingInfo>& SettingDeclarations() {
       {"host", "127.0.0.1", "Address that `serve` listens on.", {}, {}},
       {"port", "5000", "Port that `serve` listens on; 0 picks a free one.", {{0, 65535}}, {}},
       {"seed", "42", "Start of every random choice.", {{0, INT64_MAX}}, {}},
+      {"allowed_hosts",
+       "",
+       "Host names by which `serve` may be asked, comma-separated, * for any text; default: names "
+       "of this machine and private addresses.",
+       {},
+       {},
+       "MLFLOW_SERVER_ALLOWED_HOSTS"},
+      {"cors_allowed_origins",
+       "",
+       "Origins of web pages that may change what `serve` keeps, comma-separated; those of this "
+       "machine always may.",
+       {},
+       {},
+       "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"},
+      {"x_frame_options",
+       "SAMEORIGIN",
+       "Value of the header X-Frame-Options of `serve`; NONE leaves it out.",
+       {},
+       {},
+       "MLFLOW_SERVER_X_FRAME_OPTIONS"},
+      {"disable_security",
+       "false",
+       "true switches off the checks of Host and Origin by `serve`.",
+       {},
+       {"true", "false"},
+       "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"},
   };
   return settings;
 }
@@ -109,6 +135,11 @@ Result<Settings> ResolveSettings(
     } else if (const auto variable = environment(VariableOf(info));
                variable && !variable->empty()) {
       resolved = {*variable, "environment " + VariableOf(info)};
+    } else if (const auto theirs = info.mlflow_variable.empty()
+                                       ? std::nullopt
+                                       : environment(info.mlflow_variable);
+               theirs && !theirs->empty()) {
+      resolved = {*theirs, "environment " + info.mlflow_variable};
     } else if (const auto entry = file.find(info.name); entry != file.end()) {
       resolved = {entry->second, "millrace.yaml"};
     }
@@ -126,6 +157,10 @@ Result<Settings> ResolveSettings(
   settings.seed = std::stoull(value("seed"));
   std::string& shown = settings.resolved.at("backend_store_uri").value;
   shown = base::WithoutPassword(shown);
+  settings.allowed_hosts = value("allowed_hosts");
+  settings.cors_allowed_origins = value("cors_allowed_origins");
+  settings.x_frame_options = value("x_frame_options");
+  settings.disable_security = value("disable_security") == "true";
   return settings;
 }
 

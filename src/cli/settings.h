@@ -26,6 +26,8 @@ struct SettingInfo {
   std::optional<std::pair<std::int64_t, std::int64_t>> range;
   /// Allowed texts; empty for any.
   std::vector<std::string> one_of;
+  /// MLflow's variable of the same meaning, read after ours; empty for none.
+  std::string mlflow_variable = {};
 };
 
 /// All settings, in the order in which help and `config show` list them.
@@ -53,6 +55,10 @@ struct Settings {
   std::string host;
   int port = 0;
   std::uint64_t seed = 0;
+  std::string allowed_hosts;         ///< comma-separated; empty: this machine and private addresses
+  std::string cors_allowed_origins;  ///< comma-separated
+  std::string x_frame_options;
+  bool disable_security = false;
   /// As they are shown: without passwords.
   std::map<std::string, ResolvedSetting> resolved;
 };

@@ -2,9 +2,20 @@
 // The groups of routes; each adds its handlers to the router.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
 #include "api/metrics.h"
 #include "api/router.h"
 #include "api/server_api.h"
+#include "base/result.h"
+
+namespace millrace::tracking {
+class Registry;
+class TrackingStore;
+}  // namespace millrace::tracking
 
 namespace millrace::api::internal {
 
@@ -19,5 +30,29 @@ void AddOnlineRoutes(store::KeyValue& store, Router& router);
 
 /// GET /, server-info, ui-telemetry.
 void AddServerRoutes(Router& router);
+
+// MLflow's REST interface, under /api/2.0/mlflow and /ajax-api/2.0/mlflow. The stores outlive the
+// router.
+
+/// /experiments/...
+void AddExperimentRoutes(tracking::TrackingStore& store, Router& router);
+/// /runs/{create,update,delete,restore,get,search,delete-tag}.
+void AddRunRoutes(tracking::TrackingStore& store, Router& router);
+/// /runs/{log-metric,log-parameter,set-tag,log-batch,log-inputs,outputs,log-model}.
+void AddLoggingRoutes(tracking::TrackingStore& store, Router& router);
+/// /metrics/..., and /api/2.0/millrace/metrics/plot.
+void AddMetricRoutes(tracking::TrackingStore& store, Router& router);
+/// /logged-models...
+void AddLoggedModelRoutes(tracking::TrackingStore& store, Router& router);
+/// /registered-models/...
+void AddRegistryRoutes(tracking::Registry& registry, Router& router);
+/// /model-versions/...
+void AddVersionRoutes(tracking::Registry& registry, Router& router);
+/// The refusal of a request that its sender may not make, or nothing.
+using AllowRequest = std::function<std::optional<net::Response>(const net::Request&)>;
+/// /graphql, over the routes of the router; each request behind it is asked for by `allow`.
+void AddGraphqlRoutes(Router& router, const AllowRequest& allow);
+/// The number of a version; kInvalidArgument in MLflow's words.
+Result<std::int64_t> ReadVersion(std::string_view text);
 
 }  // namespace millrace::api::internal
