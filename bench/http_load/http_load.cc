@@ -247,10 +247,10 @@ class Load {
     std::printf(
         "{\"requests\": %zu, \"failed\": %zu, \"next\": %llu, \"seconds\": %.4f, \"rate\": %.2f, "
         "\"p50_ms\": %.4f, \"p99_ms\": %.4f, \"max_ms\": %.4f, \"bytes\": %llu, "
-        "\"failure\": \"%s\"}\n",
+        "\"reconnects\": %d, \"failure\": \"%s\"}\n",
         times_ms_.size(), n_failed_, static_cast<unsigned long long>(number_), seconds_,
         static_cast<double>(times_ms_.size()) / seconds_, at(0.5), at(0.99), at(1.0),
-        static_cast<unsigned long long>(n_bytes_), failure.c_str());
+        static_cast<unsigned long long>(n_bytes_), n_reconnects_, failure.c_str());
     if (options_.prints_body) {
       std::printf("%s\n", last_body_.c_str());
     }
@@ -295,11 +295,15 @@ class Load {
                "\r\n";
     }
     bytes += "\r\n" + body;
-    connection.answer.Clear();
     connection.is_waiting = true;
     ++n_waiting_;
     connection.begin = Clock::now();
-    for (std::string_view left = bytes; !left.empty();) {
+    Send(connection);
+  }
+
+  void Send(Connection& connection) {
+    connection.answer.Clear();
+    for (std::string_view left = connection.request; !left.empty();) {
       const ssize_t n = send(connection.fd, left.data(), left.size(), MSG_NOSIGNAL);
       if (n < 0 && errno != EINTR) {
         Die("sending to " + host_ + ": " + std::strerror(errno));
@@ -318,10 +322,17 @@ class Load {
       return;
     }
     if (n <= 0) {
+      close(connection.fd);
       if (connection.is_waiting) {
-        Die(host_ + " closed a connection before its answer");
+        // A server may end a connection that it keeps just when the next request comes; clients
+        // then send it again, and the time goes on.
+        if (connection.answer.size() > 0 || ++n_reconnects_ > 100) {
+          Die(host_ + " closed a connection before its answer, after " +
+              std::to_string(times_ms_.size()) + " requests: " + connection.request.substr(0, 120));
+        }
+        Connect(connection);
+        Send(connection);
       }
-      epoll_ctl(poll_, EPOLL_CTL_DEL, connection.fd, nullptr);
       return;
     }
     if (!connection.answer.Add(buffer_, static_cast<std::size_t>(n))) {
@@ -354,6 +365,7 @@ class Load {
   std::uint64_t number_ = 0;
   std::size_t n_waiting_ = 0;
   std::size_t n_failed_ = 0;
+  int n_reconnects_ = 0;
   std::uint64_t n_bytes_ = 0;
   double seconds_ = 0;
   std::vector<double> times_ms_;
