@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A lean HTTP/1.1 load client: connections that are kept, one request in flight on each, times from
-// the request's first byte to the answer's last. One thread, no library between it and the socket, so
-// that on a small machine it takes little from the server that it measures.
+// the request's first byte to the answer's last. One thread, no library between it and the socket,
+// so that on a small machine it takes little from the server that it measures.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -30,9 +30,12 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kUsage =
     "usage: http_load --url http://ADDRESS:PORT --requests FILE [--connections 1] [--seconds 5]\n"
     "                 [--count N] [--first N] [--body]\n"
-    "Each line of FILE is METHOD, PATH and, for POST, a body of JSON, with a tab between them; the lines\n"
-    "are sent in turn. {n} in a line becomes a number that rises from --first by one each request.\n"
-    "Ends after --count requests or after --seconds. Prints one JSON object; --body prints the body of\n"
+    "Each line of FILE is METHOD, PATH and, for POST, a body of JSON, with a tab between them; the "
+    "lines\n"
+    "are sent in turn. {n} in a line becomes a number that rises from --first by one each "
+    "request.\n"
+    "Ends after --count requests or after --seconds. Prints one JSON object; --body prints the "
+    "body of\n"
     "the last answer after it. Exit code 1 where an answer was no 200.\n";
 
 [[noreturn]] void Die(const std::string& message) {

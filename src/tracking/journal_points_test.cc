@@ -2,9 +2,11 @@
 // What the metric journal promises to its readers, in memory, after opening again, and from
 // segments.
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <map>
 #include <set>
+#include <sys/resource.h>
 
 #include "base/file.h"
 #include "base/rng.h"
@@ -340,6 +342,45 @@ TEST_F(JournalPointsTest, FullDiskFailsTheWriteAndKeepsTheRest) {
   }
   opened_->Log(kLoss, {{3, 3, 3}});
   EXPECT_TRUE(SamePoints(Open().History(kLoss), {{1, 1, 1}, {3, 3, 3}}));
+}
+
+TEST_F(JournalPointsTest, FileAtItsLimitCountsAsAFullDisk) {
+  // The kernel refuses to let the file grow, as a full disk does: not in the space written ahead,
+  // but in the middle of a record behind it.
+  JournalOptions options;
+  options.compacts_by_itself = false;
+  OpenedJournal& journal = Open(options);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limited = before;
+  limited.rlim_cur = 300'000;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limited), 0);
+  std::int64_t n = 0;
+  std::optional<Error> error;
+  while (!error && n < 1'000'000) {
+    std::vector<SeriesPoint> points;
+    for (std::int64_t i = 0; i < 1000; ++i) {
+      points.push_back({kLoss, {n + i, n + i, 1.0 / static_cast<double>(n + i + 1)}});
+    }
+    std::unique_ptr<PointGroup> group = journal.points->BeginGroup().value();
+    ASSERT_TRUE(group->Append(points).ok());
+    const Result<void> written = group->Write(0);
+    if (written.ok()) {
+      group->Publish();
+      n += 1000;
+    } else {
+      error = written.error();
+    }
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, old_handler);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kResourceExhausted) << error->ToString();
+  EXPECT_GT(n, 10'000) << "what fits is written";
+  EXPECT_EQ(journal.History(kLoss).size(), static_cast<std::size_t>(n));
+  journal.Log(kLoss, {{n, n, 1.0}});
+  EXPECT_EQ(Open(options).History(kLoss).size(), static_cast<std::size_t>(n) + 1);
 }
 
 /// Random points of some series, logged in groups, some twice, with compactions in between; all
