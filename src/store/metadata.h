@@ -78,6 +78,9 @@ class Metadata {
   /// Cost: about a microsecond with SQLite, a round trip with PostgreSQL.
   virtual Result<std::uint64_t> DataVersion() = 0;
   virtual Result<bool> HasTable(const std::string& name) = 0;
+  /// The file of an embedded database; empty for one on a server, beside which nothing is kept on
+  /// this disk.
+  virtual const std::filesystem::path& file() const = 0;
 
   Result<void> Execute(std::string_view sql, std::initializer_list<Value> params) {
     return Execute(sql, std::span<const Value>(params.begin(), params.size()));

@@ -313,7 +313,7 @@ Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path,
                                     .cache_kib = 1000,
                                     .most_statements = 64};
   return std::unique_ptr<Metadata>(std::make_unique<internal::Database>(
-      std::move(writer), [path, reader] { return Sqlite::Open(path, reader); }));
+      std::move(writer), [path, reader] { return Sqlite::Open(path, reader); }, path));
 }
 
 }  // namespace millrace::store

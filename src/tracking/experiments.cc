@@ -76,7 +76,7 @@ Result<void> SetStage(store::Metadata& sql, WriteScope& scope, std::int64_t id,
   if (stage == "active") {
     return sql.Execute(
         "UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL, change = ? WHERE "
-        "experiment_id = ?",
+        "experiment_id = ? AND lifecycle_stage = 'deleted'",
         {scope.change(), id});
   }
   // A deleted run answers no idempotency key: the step that made it may run again.

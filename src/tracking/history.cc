@@ -29,6 +29,23 @@ bool IsBefore(const MetricPoint& a, const MetricPoint& b) {
   return std::tie(a.step, a.timestamp_ms, a.value) < std::tie(b.step, b.timestamp_ms, b.value);
 }
 
+/// More points than this of one series are not sampled one by one, but by parts of their range.
+constexpr std::int64_t kMostRead = 100'000;
+
+/// The points to choose from.
+Result<std::vector<MetricPoint>> Candidates(internal::MetricPoints& points, internal::Series series,
+                                            std::int64_t first, std::int64_t last, int most) {
+  const bool is_narrow = first > kFirst && last < first + kMostRead;
+  if (!is_narrow) {
+    MILL_ASSIGN_OR_RETURN(const std::vector<MetricPoint> some,
+                          points.History(series, 0, kMostRead + 1));
+    if (static_cast<std::int64_t>(some.size()) > kMostRead) {
+      return points.Downsampled(series, first, last, std::max(1, most / 4));
+    }
+  }
+  return points.Range(series, first, last);
+}
+
 /// Every n-th of the steps in [first, last] so that about `most` remain, and the last.
 void Sample(const std::vector<std::int64_t>& steps, std::int64_t first, std::int64_t last,
             std::size_t most, std::set<std::int64_t>& sampled) {
@@ -115,7 +132,8 @@ Result<std::vector<RunPoints>> TrackingStore::MetricHistoryBulk(const BulkHistor
     }
     RunPoints points{run_id, {}};
     if (name != 0) {
-      MILL_ASSIGN_OR_RETURN(points.points, impl_->points->Range({run->run_key, name}, first, last));
+      MILL_ASSIGN_OR_RETURN(points.points, Candidates(*impl_->points, {run->run_key, name}, first,
+                                                      last, request.max_results));
     }
     std::sort(points.points.begin(), points.points.end(), IsBefore);
     for (const MetricPoint& point : points.points) {

@@ -218,7 +218,7 @@ Result<void> TrackingStore::RestoreRun(const std::string& run_id) {
     impl_->run_keys.ForgetRuns();
     return sql.Execute(
         "UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL, change = ? WHERE "
-        "run_key = ?",
+        "run_key = ? AND lifecycle_stage = 'deleted'",
         {scope.change(), key.run_key});
   });
 }

@@ -142,7 +142,7 @@ CREATE TABLE latest_metrics (
   timestamp INTEGER NOT NULL,
   step INTEGER NOT NULL,
   is_nan INTEGER NOT NULL,
-  change INTEGER NOT NULL,
+  change INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (run_key, name_id)) WITHOUT ROWID;
 CREATE INDEX latest_metrics_by_change ON latest_metrics (change) WHERE change > 0;
 CREATE TABLE metrics (

@@ -8,6 +8,7 @@
 
 #include "store/workspace.h"
 #include "tracking/artifact_uri.h"
+#include "tracking/internal/journal_points.h"
 #include "tracking/internal/schema.h"
 #include "tracking/internal/sql_points.h"
 #include "tracking/internal/store_impl.h"
@@ -19,6 +20,12 @@ using internal::Int;
 using internal::WriteScope;
 
 constexpr std::int64_t kRowsAtOnce = 10'000;
+
+/// Beside the database, so that both move together.
+std::filesystem::path PointsFolder(std::filesystem::path file) {
+  file += ".points";
+  return file;
+}
 
 /// Moves the rows of metrics_1 to where points are now, and drops that table: one write, so that a
 /// crash leaves either all or nothing of it.
@@ -78,7 +85,12 @@ Result<std::unique_ptr<TrackingStore>> TrackingStore::Open(store::Metadata& meta
                                                            const StoreOptions& options) {
   MILL_RETURN_IF_ERROR(internal::MigrateAll(metadata).With("making the tables of tracking"));
   auto impl = std::make_unique<Impl>(metadata, clock, options);
-  impl->points = internal::MakeSqlPoints(metadata);
+  if (metadata.file().empty()) {
+    impl->points = internal::MakeSqlPoints(metadata);
+  } else {
+    MILL_ASSIGN_OR_RETURN(impl->points, internal::OpenJournalPoints(PointsFolder(metadata.file()),
+                                                                    metadata, options.durability));
+  }
   impl->writer = internal::Writer::Start(metadata, *impl->points, &impl->run_keys);
   // Looked at first without a transaction: commands that only read must not take the write lock.
   MILL_ASSIGN_OR_RETURN(const bool has_old_points, metadata.HasTable("metrics_1"));

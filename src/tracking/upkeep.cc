@@ -25,7 +25,7 @@ Result<std::vector<RunInfo>> TrackingStore::DeletedRuns(std::chrono::millisecond
   // Runs that version 1 deleted have no time: they are older than any.
   MILL_ASSIGN_OR_RETURN(
       const std::vector<store::Row> rows,
-      impl_->metadata.Query("SELECT run_key FROM runs WHERE lifecycle_stage = 'deleted' AND "
+      impl_->metadata.Query("SELECT run_key FROM runs WHERE lifecycle_stage <> 'active' AND "
                             "COALESCE(deleted_time, 0) <= ? ORDER BY deleted_time, run_id",
                             {impl_->NowMs() - older_than.count()}));
   std::vector<std::int64_t> keys;
@@ -42,22 +42,31 @@ Result<std::vector<RunInfo>> TrackingStore::DeletedRuns(std::chrono::millisecond
   return infos;
 }
 
+// In three steps, so that no reader sees half a run and a crash leaves what a second call erases:
+// the runs can no longer be restored; their points go, which must be before their rows do, because
+// points move to other places by themselves; their rows go.
 Result<void> TrackingStore::EraseRuns(const std::vector<std::string>& run_ids) {
   std::vector<std::int64_t> keys;
-  Result<void> written =
+  Result<void> marked = impl_->Write([&](store::Metadata& sql, WriteScope& scope) -> Result<void> {
+    for (const std::string& run_id : run_ids) {
+      MILL_ASSIGN_OR_RETURN(const internal::RunKey run, internal::ReadRunKey(sql, run_id));
+      if (run.is_active) {
+        return base::FailedPrecondition("The run " + run_id +
+                                        " must be in the 'deleted' state. Current state is "
+                                        "active.")
+            .Hint("delete it first");
+      }
+      keys.push_back(run.run_key);
+      MILL_RETURN_IF_ERROR(
+          sql.Execute("UPDATE runs SET lifecycle_stage = 'erased', change = ? WHERE run_key = ?",
+                      {scope.change(), run.run_key}));
+    }
+    return {};
+  });
+  MILL_RETURN_IF_ERROR(std::move(marked));
+  MILL_RETURN_IF_ERROR(impl_->points->Erase(keys));
+  Result<void> erased =
       impl_->Write([&](store::Metadata& sql, WriteScope& /*scope*/) -> Result<void> {
-        keys.clear();
-        for (const std::string& run_id : run_ids) {
-          MILL_ASSIGN_OR_RETURN(const internal::RunKey run, internal::ReadRunKey(sql, run_id));
-          if (run.is_active) {
-            return base::FailedPrecondition("The run " + run_id +
-                                            " must be in the 'deleted' state. Current state is "
-                                            "active.")
-                .Hint("delete it first");
-          }
-          keys.push_back(run.run_key);
-        }
-        impl_->run_keys.ForgetRuns();
         for (std::size_t i = 0; i < keys.size(); ++i) {
           for (const std::string_view table : kTables) {
             MILL_RETURN_IF_ERROR(
@@ -67,14 +76,13 @@ Result<void> TrackingStore::EraseRuns(const std::vector<std::string>& run_ids) {
               sql.Execute("DELETE FROM logged_model_metrics WHERE run_id = ?", {run_ids[i]}));
           MILL_RETURN_IF_ERROR(sql.Execute("DELETE FROM runs WHERE run_key = ?", {keys[i]}));
         }
+        impl_->run_keys.ForgetRuns();
         return sql.Execute(
             "DELETE FROM datasets WHERE NOT EXISTS (SELECT 1 FROM dataset_inputs i WHERE "
             "i.dataset_key = datasets.dataset_key)");
       });
-  MILL_RETURN_IF_ERROR(std::move(written));
   impl_->DropIndex();
-  // After the rows: points without a run are never seen, a run without its points would be.
-  return impl_->points->Erase(keys);
+  return erased;
 }
 
 }  // namespace millrace::tracking

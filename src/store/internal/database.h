@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -56,8 +57,12 @@ class Database final : public Metadata {
   using Connect = std::function<Result<std::unique_ptr<Connection>>()>;
 
   /// @param connect_reader  opens a connection that reads; called from any thread
-  Database(std::unique_ptr<Connection> writer, Connect connect_reader)
-      : connect_reader_(std::move(connect_reader)), writer_(std::move(writer)) {}
+  /// @param file  see Metadata
+  Database(std::unique_ptr<Connection> writer, Connect connect_reader,
+           std::filesystem::path file = {})
+      : connect_reader_(std::move(connect_reader)),
+        file_(std::move(file)),
+        writer_(std::move(writer)) {}
 
   using Metadata::Execute;
   using Metadata::ExecuteCounted;
@@ -69,6 +74,7 @@ class Database final : public Metadata {
                        const RowFunction& row) override;
   Result<std::uint64_t> DataVersion() override;
   Result<bool> HasTable(const std::string& name) override;
+  const std::filesystem::path& file() const override { return file_; }
 
  private:
   // As many connections read at once as this; others wait. More would not be faster, and
@@ -89,6 +95,7 @@ class Database final : public Metadata {
   void ForgetIdleReaders();
 
   const Connect connect_reader_;
+  const std::filesystem::path file_;
 
   std::recursive_mutex writer_mutex_;
   const std::unique_ptr<Connection> writer_;
