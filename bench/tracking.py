@@ -436,10 +436,14 @@ def main():
     parser.add_argument("--workers", type=int, help="worker processes of mlflow; its default (4) if left out")
     parser.add_argument("--only", choices=("millrace", "mlflow"), help="measure one side alone")
     parser.add_argument("--json", type=pathlib.Path, help="also write the figures to this file")
+    parser.add_argument("--realtime", action="store_true", help="both sides and the client at a real-time priority (needs root), so that "
+                        "what else the machine does counts little")
     parser.add_argument("--million", action="store_true", help="the searches among a million runs instead")
     parser.add_argument("--runs", type=int, default=1_000_000, help="number of runs for --million")
     parser.add_argument("--keep", type=pathlib.Path, help="workspace for --million; made and filled if it does not exist")
     options = parser.parse_args()
+    if options.realtime:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as name:
         folder = pathlib.Path(name)
         print(f"fdatasync p50 {fdatasync_p50_ms(folder):.3f} ms, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
