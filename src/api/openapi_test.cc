@@ -29,6 +29,7 @@ class OpenApiTest : public TrackingApiTest {
     parts.online = online_.get();
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
+    parts.description = "openapi: 3.1.0\n";
     full_ = std::make_unique<Api>(Context{}, std::move(parts));
     const std::optional<YamlNode> paths = document_.Find("paths");
     for (const auto& [path, operations] : paths->entries()) {

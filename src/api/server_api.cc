@@ -191,7 +191,7 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.online != nullptr) {
     internal::AddOnlineRoutes(*parts.online, impl_->router);
   }
-  internal::AddServerRoutes(impl_->router);
+  internal::AddServerRoutes(parts, impl_->router);
   if (parts.tracking != nullptr) {
     internal::AddExperimentRoutes(*parts.tracking, impl_->router);
     internal::AddRunRoutes(*parts.tracking, impl_->router);

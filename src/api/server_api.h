@@ -37,6 +37,8 @@ struct ApiParts {
   tracking::TrackingStore* tracking = nullptr;
   tracking::Registry* registry = nullptr;
   SecurityOptions security = {};
+  /// docs/api/openapi.yaml, for /api/openapi.yaml; empty leaves that route out.
+  std::string_view description = {};
 };
 
 /// Routes requests. Thread-safe: `Handle` may run in any number of threads.

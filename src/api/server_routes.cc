@@ -24,7 +24,8 @@ net::Response FrontPage() {
       "MLflow " +
       std::string(models::kMlflowVersion) +
       ". It has no pages for experiments and runs: ask it with MLflow's clients, with "
-      "<code>millrace runs show</code>, or over HTTP.</p>\n</body></html>\n";
+      "<code>millrace runs show</code>, or over HTTP: <a href=\"/api/openapi.yaml\">the routes "
+      "(OpenAPI)</a>.</p>\n</body></html>\n";
   return response;
 }
 
@@ -50,7 +51,16 @@ std::string ServerInfo() {
 
 }  // namespace
 
-void AddServerRoutes(Router& router) {
+void AddServerRoutes(const ApiParts& parts, Router& router) {
+  if (!parts.description.empty()) {
+    router.Add("GET", "/api/openapi.yaml",
+               [description = std::string(parts.description)](const RoutedRequest&) {
+                 net::Response response;
+                 response.content_type = "application/yaml";
+                 response.body = description;
+                 return response;
+               });
+  }
   router.Add("GET", "/", [](const RoutedRequest&) { return FrontPage(); });
   for (const std::string root : {"/api/3.0", "/ajax-api/3.0"}) {
     router.Add("GET", root + "/mlflow/server-info",

@@ -16,4 +16,7 @@ struct EmbeddedFile {
 /// The files of the starter project: those of examples/churn, with a sample of its data.
 std::span<const EmbeddedFile> StarterFiles();
 
+/// docs/api/openapi.yaml, alone.
+std::span<const EmbeddedFile> ApiDescription();
+
 }  // namespace millrace::app

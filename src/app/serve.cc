@@ -10,6 +10,7 @@
 
 #include "api/server_api.h"
 #include "app/deployments.h"
+#include "app/embedded_files.h"
 #include "net/http_server.h"
 #include "serving/endpoint.h"
 
@@ -50,6 +51,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.tracking = &environment.tracking();
   parts.registry = &environment.registry();
   parts.security = SecurityOf(environment.settings());
+  parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));
 
   net::ServerOptions server_options = api.ServerOptions();

@@ -135,9 +135,8 @@ Result<Settings> ResolveSettings(
     } else if (const auto variable = environment(VariableOf(info));
                variable && !variable->empty()) {
       resolved = {*variable, "environment " + VariableOf(info)};
-    } else if (const auto theirs = info.mlflow_variable.empty()
-                                       ? std::nullopt
-                                       : environment(info.mlflow_variable);
+    } else if (const auto theirs =
+                   info.mlflow_variable.empty() ? std::nullopt : environment(info.mlflow_variable);
                theirs && !theirs->empty()) {
       resolved = {*theirs, "environment " + info.mlflow_variable};
     } else if (const auto entry = file.find(info.name); entry != file.end()) {

@@ -28,8 +28,8 @@ void AddInferenceRoutes(const ApiParts& parts, Router& router);
 /// /api/2.0/millrace/online/...
 void AddOnlineRoutes(store::KeyValue& store, Router& router);
 
-/// GET /, server-info, ui-telemetry.
-void AddServerRoutes(Router& router);
+/// GET /, /api/openapi.yaml, server-info, ui-telemetry.
+void AddServerRoutes(const ApiParts& parts, Router& router);
 
 // MLflow's REST interface, under /api/2.0/mlflow and /ajax-api/2.0/mlflow. The stores outlive the
 // router.
