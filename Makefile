@@ -8,10 +8,10 @@ JOBS ?= $(shell nproc)
 SETUP ?= yes
 BINARY := build/release/millrace
 
-.PHONY: help setup build demo test test-all lint format bench asan tsan fuzz dist clean
+.PHONY: help setup build demo test test-all conformance lint format bench asan tsan fuzz dist clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: ## Debian packages and native libraries (needs root or sudo once)
 	@[ "$(SETUP)" = no ] || scripts/setup.sh
@@ -31,6 +31,11 @@ test-all: build ## make test, and the labels slow and fuzz
 	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --lint --fuzz
 	@scripts/build.sh fuzz all
 	@python3 scripts/run_tests.py --build build/release unit case e2e lint slow fuzz
+
+conformance: setup ## MLflow's own clients against `millrace serve`: the share of cases that passes
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests
+	@scripts/build.sh release millrace
+	@third_party/pytest/bin/python tests/conformance/report.py
 
 lint: setup ## format, layers, documents, and clang-tidy
 	@[ "$(SETUP)" = no ] || scripts/setup.sh --lint --tests

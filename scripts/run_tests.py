@@ -4,7 +4,7 @@
 
 labels   unit   each module's GoogleTest executable
          case   the entries of tests/cases/*.case
-         e2e    pytest over tests/e2e and tests/interop, without the marker slow
+         e2e    pytest over tests/e2e, tests/interop and tests/conformance, without the marker slow
          lint   format, layer and document checks, and the tests of these checks
          slow   pytest's marker slow: kill tests, soaks, long comparisons
          fuzz   each parser under libFuzzer, after replaying its corpus
@@ -262,11 +262,11 @@ def main(arguments):
             elif label == "case":
                 run_cases(options, tally)
             elif label == "e2e":
-                run_pytest(options, tally, "e2e", ["tests/e2e", "tests/interop"], "not slow")
+                run_pytest(options, tally, "e2e", ["tests/e2e", "tests/interop", "tests/conformance"], "not slow")
             elif label == "lint":
                 run_lint(options, tally)
             elif label == "slow":
-                run_pytest(options, tally, "slow", ["tests/e2e", "tests/interop"], "slow")
+                run_pytest(options, tally, "slow", ["tests/e2e", "tests/interop", "tests/conformance"], "slow")
             else:
                 run_fuzz(options, tally)
     finally:
