@@ -238,7 +238,9 @@ TEST(PermissionName, AreMlflowsWords) {
 
 class RunAccess : public internal::StoreTest {};
 
-TEST_F(RunAccess, RunsAndModelsBelongToTheirExperiment) {
+MILL_ON_EVERY_DATABASE(RunAccess);
+
+TEST_P(RunAccess, RunsAndModelsBelongToTheirExperiment) {
   const auto access = Access::Open(*opened_->metadata, clock()).value();
   const std::string id = tracking().CreateExperiment("forecasts", {}).value().id;
   const std::string run = tracking().CreateRun({.experiment_id = id}).value().info.run_id;

@@ -33,7 +33,9 @@ class AuditTest : public internal::StoreTest {
   }
 };
 
-TEST_F(AuditTest, EveryChangeIsAnEntryWithItsActor) {
+MILL_ON_EVERY_DATABASE(AuditTest);
+
+TEST_P(AuditTest, EveryChangeIsAnEntryWithItsActor) {
   Fill();
   const std::vector<AuditEntry> entries = ReadAudit(*opened_->metadata).value();
   ASSERT_EQ(entries.size(), 5U);
@@ -49,7 +51,7 @@ TEST_F(AuditTest, EveryChangeIsAnEntryWithItsActor) {
   EXPECT_EQ(entries[3].previous_hash, entries[4].hash);
 }
 
-TEST_F(AuditTest, EveryKindOfChangeIsRecorded) {
+TEST_P(AuditTest, EveryKindOfChangeIsRecorded) {
   Fill();
   Registry& r = registry();
   ASSERT_TRUE(r.SetModelTag("churn", "a", "1").ok());
@@ -76,7 +78,7 @@ TEST_F(AuditTest, EveryKindOfChangeIsRecorded) {
   EXPECT_EQ(Problems(), "");
 }
 
-TEST_F(AuditTest, AFailedChangeLeavesNoEntry) {
+TEST_P(AuditTest, AFailedChangeLeavesNoEntry) {
   Fill();
   internal::Failure(registry().SetAlias("churn", "champion", 9), ErrorCode::kNotFound);
   internal::Failure(registry().CreateModel("churn"), ErrorCode::kAlreadyExists);
@@ -84,7 +86,7 @@ TEST_F(AuditTest, AFailedChangeLeavesNoEntry) {
   EXPECT_EQ(ReadAudit(*opened_->metadata).value().size(), 5U);
 }
 
-TEST_F(AuditTest, EntriesOfOneObject) {
+TEST_P(AuditTest, EntriesOfOneObject) {
   Fill();
   ASSERT_TRUE(registry().CreateModel("churn2").ok());
   EXPECT_EQ(ReadAudit(*opened_->metadata, {.object = "models:/churn"}).value().size(), 5U);
@@ -92,7 +94,7 @@ TEST_F(AuditTest, EntriesOfOneObject) {
   EXPECT_EQ(ReadAudit(*opened_->metadata, {.max_results = 2}).value().size(), 2U);
 }
 
-TEST_F(AuditTest, AnUnbrokenChainVerifiesAlsoAfterReopening) {
+TEST_P(AuditTest, AnUnbrokenChainVerifiesAlsoAfterReopening) {
   Fill();
   const std::string head = ReadAudit(*opened_->metadata).value()[0].hash;
   Reopen();
@@ -104,20 +106,19 @@ TEST_F(AuditTest, AnUnbrokenChainVerifiesAlsoAfterReopening) {
   EXPECT_THAT(Problems(std::string(64, '0')), HasSubstr("that was noted earlier"));
 }
 
-TEST_F(AuditTest, AChangedEntryIsFound) {
+TEST_P(AuditTest, AChangedEntryIsFound) {
   for (const char* change :
        {"actor = 'mallory'", "time = time + 1", "details = '{}'", "evidence = 'x'",
         "object = 'models:/other'", "action = 'model_version.deleted'", "hash = previous_hash"}) {
     opened_.reset();
-    std::filesystem::remove_all(root_ / "workspace");
-    Reopen();
+    StartOver();
     Fill();
     Tamper(std::string("UPDATE audit_log SET ") + change + " WHERE number = 3");
     EXPECT_THAT(Problems(), HasSubstr("entry 3")) << change;
   }
 }
 
-TEST_F(AuditTest, AChangedEntryWithANewHashBreaksTheChain) {
+TEST_P(AuditTest, AChangedEntryWithANewHashBreaksTheChain) {
   Fill();
   AuditEntry entry = ReadAudit(*opened_->metadata).value()[2];
   ASSERT_EQ(entry.number, 3);
@@ -128,7 +129,7 @@ TEST_F(AuditTest, AChangedEntryWithANewHashBreaksTheChain) {
                                     "not follow the entry before it"));
 }
 
-TEST_F(AuditTest, MissingSwappedAndInsertedEntriesAreFound) {
+TEST_P(AuditTest, MissingSwappedAndInsertedEntriesAreFound) {
   Fill();
   Tamper("DELETE FROM audit_log WHERE number = 3");
   EXPECT_THAT(Problems(), HasSubstr("entries 3 to 3 are missing"));
@@ -137,13 +138,13 @@ TEST_F(AuditTest, MissingSwappedAndInsertedEntriesAreFound) {
   EXPECT_THAT(Problems(), HasSubstr("was changed"));
 }
 
-TEST_F(AuditTest, ACutOffEndIsFound) {
+TEST_P(AuditTest, ACutOffEndIsFound) {
   Fill();
   Tamper("DELETE FROM audit_log WHERE number = 5");
   EXPECT_THAT(Problems(), HasSubstr("the log ends at entry 4, its head names entry 5"));
 }
 
-TEST_F(AuditTest, ACutOffEndWithAForgedHeadIsFoundByANotedHead) {
+TEST_P(AuditTest, ACutOffEndWithAForgedHeadIsFoundByANotedHead) {
   Fill();
   const std::vector<AuditEntry> entries = ReadAudit(*opened_->metadata).value();
   Tamper("DELETE FROM audit_log WHERE number = 5");

@@ -14,8 +14,8 @@ using internal::Opened;
 constexpr int kSteps = 15;
 
 /// What each process does: the same keyed steps, and runs of its own. Returns an exit code.
-int Work(const std::filesystem::path& root) {
-  Opened opened(root);
+int Work(const std::filesystem::path& root, const std::string& uri) {
+  Opened opened(root, uri);
   for (int i = 0; i < kSteps; ++i) {
     const std::string key = "step-" + std::to_string(i);
     const Result<Run> shared =
@@ -34,8 +34,9 @@ int Work(const std::filesystem::path& root) {
   return 0;
 }
 
-void ExpectKeyedStepsOnce(const std::filesystem::path& root, std::size_t own_runs) {
-  Opened opened(root);
+void ExpectKeyedStepsOnce(const std::filesystem::path& root, const std::string& uri,
+                          std::size_t own_runs) {
+  Opened opened(root, uri);
   const std::vector<Run> runs = opened.tracking->ListRuns({.max_results = 10'000}).value();
   std::set<std::string> keyed;
   std::size_t own = 0;
@@ -58,16 +59,19 @@ void ExpectKeyedStepsOnce(const std::filesystem::path& root, std::size_t own_run
 
 class ConcurrencyTest : public internal::StoreTest {};
 
-TEST_F(ConcurrencyTest, TwoProcessesMakeEachKeyedRunAndVersionOnce) {
+MILL_ON_EVERY_DATABASE(ConcurrencyTest);
+
+TEST_P(ConcurrencyTest, TwoProcessesMakeEachKeyedRunAndVersionOnce) {
   opened_.reset();
   const std::filesystem::path root = root_ / "fresh";
+  const std::string uri = internal::NewDatabase(GetParam());
   ASSERT_TRUE(store::Workspace::Open(root, true).ok());
   pid_t children[2] = {};
   for (pid_t& child : children) {
     child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      _exit(Work(root));
+      _exit(Work(root, uri));
     }
   }
   for (const pid_t child : children) {
@@ -76,38 +80,39 @@ TEST_F(ConcurrencyTest, TwoProcessesMakeEachKeyedRunAndVersionOnce) {
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0);
   }
-  ExpectKeyedStepsOnce(root, 2 * kSteps);
+  ExpectKeyedStepsOnce(root, uri, 2 * kSteps);
 }
 
-TEST_F(ConcurrencyTest, KilledProcessLeavesTheStoreUsable) {
+TEST_P(ConcurrencyTest, KilledProcessLeavesTheStoreUsable) {
   opened_.reset();
   const std::filesystem::path root = root_ / "fresh";
+  const std::string uri = internal::NewDatabase(GetParam());
   ASSERT_TRUE(store::Workspace::Open(root, true).ok());
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
     for (;;) {
-      if (Work(root) != 0) {
+      if (Work(root, uri) != 0) {
         _exit(1);
       }
     }
   }
   // The child is killed wherever it is when the first version shows.
   for (bool seen = false; !seen;) {
-    Opened opened(root);
+    Opened opened(root, uri);
     seen =
         opened.registry->GetModel("churn").ok() && !opened.registry->ListVersions("churn")->empty();
   }
   ASSERT_EQ(kill(child, SIGKILL), 0);
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(Work(root), 0) << "the same steps again";
-  Opened opened(root);
+  EXPECT_EQ(Work(root, uri), 0) << "the same steps again";
+  Opened opened(root, uri);
   EXPECT_EQ(opened.registry->ListVersions("churn").value().size(),
             static_cast<std::size_t>(kSteps));
 }
 
-TEST_F(ConcurrencyTest, ThreadsShareOneStore) {
+TEST_P(ConcurrencyTest, ThreadsShareOneStore) {
   const std::string run = NewRun();
   {
     std::vector<std::jthread> threads;

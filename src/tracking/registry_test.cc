@@ -16,7 +16,9 @@ class RegistryTest : public internal::StoreTest {
   }
 };
 
-TEST_F(RegistryTest, ModelsAreMadeOnceAndListedByName) {
+MILL_ON_EVERY_DATABASE(RegistryTest);
+
+TEST_P(RegistryTest, ModelsAreMadeOnceAndListedByName) {
   EXPECT_EQ(registry().CreateModel("churn", "who leaves", {{"team", "growth"}}).value().description,
             "who leaves");
   EXPECT_EQ(Failure(registry().CreateModel("churn"), ErrorCode::kAlreadyExists),
@@ -34,7 +36,7 @@ TEST_F(RegistryTest, ModelsAreMadeOnceAndListedByName) {
   }
 }
 
-TEST_F(RegistryTest, VersionsCountFromOneAndDeletedNumbersNeverReturn) {
+TEST_P(RegistryTest, VersionsCountFromOneAndDeletedNumbersNeverReturn) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   EXPECT_EQ(NewVersion(), 1);
   EXPECT_EQ(NewVersion(), 2);
@@ -52,7 +54,7 @@ TEST_F(RegistryTest, VersionsCountFromOneAndDeletedNumbersNeverReturn) {
   Failure(registry().DeleteVersion("churn", 9), ErrorCode::kNotFound);
 }
 
-TEST_F(RegistryTest, VersionOfALoggedModelKnowsItsRunAndFolder) {
+TEST_P(RegistryTest, VersionOfALoggedModelKnowsItsRunAndFolder) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   const std::string run = NewRun();
   const LoggedModel model =
@@ -69,7 +71,7 @@ TEST_F(RegistryTest, VersionOfALoggedModelKnowsItsRunAndFolder) {
           ErrorCode::kNotFound);
 }
 
-TEST_F(RegistryTest, SameKeyGivesTheSameVersion) {
+TEST_P(RegistryTest, SameKeyGivesTheSameVersion) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   const VersionRequest request{
       .name = "churn", .source = "x", .tags = {{"auc", "0.77"}}, .idempotency_key = "register-1"};
@@ -85,7 +87,7 @@ TEST_F(RegistryTest, SameKeyGivesTheSameVersion) {
       << "a deleted version gives its key back";
 }
 
-TEST_F(RegistryTest, AliasesMoveAndGoWithTheirVersion) {
+TEST_P(RegistryTest, AliasesMoveAndGoWithTheirVersion) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   NewVersion();
   NewVersion();
@@ -111,7 +113,7 @@ TEST_F(RegistryTest, AliasesMoveAndGoWithTheirVersion) {
   EXPECT_TRUE(registry().SetAlias("churn", "v1-beta", 1).ok());
 }
 
-TEST_F(RegistryTest, RenamingCarriesVersionsAliasesAndTags) {
+TEST_P(RegistryTest, RenamingCarriesVersionsAliasesAndTags) {
   ASSERT_TRUE(registry().CreateModel("churn", "", {{"team", "growth"}}).ok());
   ASSERT_TRUE(registry().CreateModel("taken").ok());
   NewVersion();
@@ -126,7 +128,7 @@ TEST_F(RegistryTest, RenamingCarriesVersionsAliasesAndTags) {
   Failure(registry().RenameModel("churn", "x"), ErrorCode::kNotFound);
 }
 
-TEST_F(RegistryTest, DeletingAModelDeletesItsVersions) {
+TEST_P(RegistryTest, DeletingAModelDeletesItsVersions) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   NewVersion();
   ASSERT_TRUE(registry().SetAlias("churn", "champion", 1).ok());
@@ -136,7 +138,7 @@ TEST_F(RegistryTest, DeletingAModelDeletesItsVersions) {
   Failure(registry().DeleteModel("churn"), ErrorCode::kNotFound);
 }
 
-TEST_F(RegistryTest, TagsAndDescriptionsChange) {
+TEST_P(RegistryTest, TagsAndDescriptionsChange) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   NewVersion();
   ASSERT_TRUE(registry().SetModelTag("churn", "a", "1").ok());
@@ -154,7 +156,7 @@ TEST_F(RegistryTest, TagsAndDescriptionsChange) {
   Failure(registry().SetModelTag("nope", "a", "1"), ErrorCode::kNotFound);
 }
 
-TEST_F(RegistryTest, StagesMoveAndArchive) {
+TEST_P(RegistryTest, StagesMoveAndArchive) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   NewVersion();
   NewVersion();
@@ -171,7 +173,7 @@ TEST_F(RegistryTest, StagesMoveAndArchive) {
       "an Active stage. Valid stages are ['Staging', 'Production']");
 }
 
-TEST_F(RegistryTest, LatestVersionsAreTheNewestOfEachStage) {
+TEST_P(RegistryTest, LatestVersionsAreTheNewestOfEachStage) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   EXPECT_TRUE(registry().LatestVersions("churn").value().empty());
   for (int i = 0; i < 4; ++i) {
@@ -197,7 +199,7 @@ TEST_F(RegistryTest, LatestVersionsAreTheNewestOfEachStage) {
   Failure(registry().LatestVersions("nope"), ErrorCode::kNotFound);
 }
 
-TEST_F(RegistryTest, MessagesAreMlflows) {
+TEST_P(RegistryTest, MessagesAreMlflows) {
   EXPECT_EQ(Failure(registry().CreateModel(" "), ErrorCode::kInvalidArgument),
             "Missing value for required parameter 'name'.");
   EXPECT_EQ(Failure(registry().CreateModel("a/b"), ErrorCode::kInvalidArgument),
@@ -221,7 +223,7 @@ TEST_F(RegistryTest, MessagesAreMlflows) {
             "name.");
 }
 
-TEST_F(RegistryTest, TagsAndAliasesLeaveTheTimeOfChangeAlone) {
+TEST_P(RegistryTest, TagsAndAliasesLeaveTheTimeOfChangeAlone) {
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   NewVersion();
   const std::int64_t made = registry().GetModel("churn").value().last_update_time_ms;
@@ -285,7 +287,9 @@ class RegistrySearchTest : public RegistryTest {
   }
 };
 
-TEST_F(RegistrySearchTest, ModelsByNameAndTag) {
+MILL_ON_EVERY_DATABASE(RegistrySearchTest);
+
+TEST_P(RegistrySearchTest, ModelsByNameAndTag) {
   EXPECT_EQ(Models({}), "CHURN_b churn churn_a other");
   EXPECT_EQ(Models({.filter = "name = 'churn'"}), "churn");
   EXPECT_EQ(Models({.filter = "name != 'churn'"}), "CHURN_b churn_a other");
@@ -302,7 +306,7 @@ TEST_F(RegistrySearchTest, ModelsByNameAndTag) {
       1U);
 }
 
-TEST_F(RegistrySearchTest, ModelsInOrderAndPages) {
+TEST_P(RegistrySearchTest, ModelsInOrderAndPages) {
   EXPECT_EQ(Models({.order_by = {"name DESC"}}), "other churn_a churn CHURN_b");
   EXPECT_EQ(Models({.order_by = {"last_updated_timestamp DESC"}}), "other churn churn_a CHURN_b");
   EXPECT_NE(Models({.order_by = {"name", "name DESC"}}).find("duplicate fields"),
@@ -322,7 +326,7 @@ TEST_F(RegistrySearchTest, ModelsInOrderAndPages) {
   EXPECT_FALSE(registry().SearchModels({.page_token = "x"}).ok());
 }
 
-TEST_F(RegistrySearchTest, PromptsOnlyWhereAskedFor) {
+TEST_P(RegistrySearchTest, PromptsOnlyWhereAskedFor) {
   EXPECT_EQ(Models({.filter = "tags.`mlflow.prompt.is_prompt` = 'true'"}), "greeting");
   EXPECT_EQ(Models({.filter = "tags.`mlflow.prompt.is_prompt` != 'true'"}),
             "CHURN_b churn churn_a other");
@@ -332,7 +336,7 @@ TEST_F(RegistrySearchTest, PromptsOnlyWhereAskedFor) {
   EXPECT_EQ(Versions({.filter = "name = 'greeting'"}), "");
 }
 
-TEST_F(RegistrySearchTest, VersionsByAttributesAndTags) {
+TEST_P(RegistrySearchTest, VersionsByAttributesAndTags) {
   EXPECT_EQ(Versions({}), "other/1 churn/3 churn/2 churn/1");
   EXPECT_EQ(Versions({.filter = "name = 'churn' AND run_id = 'run-a'"}), "churn/2 churn/1");
   EXPECT_EQ(Versions({.filter = "run_id IN ('run-b', 'run-c')"}), "churn/3");

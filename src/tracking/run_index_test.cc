@@ -137,13 +137,15 @@ std::vector<std::int64_t> NaiveSearch(const std::vector<NaiveRun>& runs, const I
   return keys;
 }
 
-class RunIndexTest : public testing::Test {
+class RunIndexTest : public testing::TestWithParam<DatabaseKind> {
  protected:
   RunIndexTest() {
     std::string pattern = testing::TempDir() + "/run_index_XXXXXX";
     EXPECT_NE(mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
-    metadata_ = store::OpenSqlite(root_ / "metadata.db").value();
+    metadata_ = store::OpenMetadata(NewDatabase(GetParam()), root_ / "metadata.db",
+                                    store::Durability::kDisk)
+                    .value();
     EXPECT_TRUE(MigrateAll(*metadata_).ok());
     for (const std::int64_t id : {0, 1, 2, 9}) {
       Do("INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, "
@@ -249,13 +251,15 @@ NaiveRun Plain(std::int64_t run_key) {
           .start_time = 1000 + run_key};
 }
 
-TEST_F(RunIndexTest, AnEmptyStoreHasNoRuns) {
+MILL_ON_EVERY_DATABASE(RunIndexTest);
+
+TEST_P(RunIndexTest, AnEmptyStoreHasNoRuns) {
   EXPECT_TRUE(Search("").empty());
   EXPECT_TRUE(Search("metrics.a > 1 AND params.b = 'c'", {"tags.d"}).empty());
   EXPECT_TRUE(index_->WarmUp().ok());
 }
 
-TEST_F(RunIndexTest, NewestStartIsFirstAndTiesGoByRunId) {
+TEST_P(RunIndexTest, NewestStartIsFirstAndTiesGoByRunId) {
   NaiveRun a = Plain(1);
   NaiveRun b = Plain(2);
   NaiveRun c = Plain(3);
@@ -271,7 +275,7 @@ TEST_F(RunIndexTest, NewestStartIsFirstAndTiesGoByRunId) {
   EXPECT_EQ(Search("", {"run_id"}).size(), 3U);
 }
 
-TEST_F(RunIndexTest, MissingIsLastAndNanBeforeIt) {
+TEST_P(RunIndexTest, MissingIsLastAndNanBeforeIt) {
   for (std::int64_t key = 1; key <= 4; ++key) {
     NaiveRun run = Plain(key);
     if (key != 4) {
@@ -287,7 +291,7 @@ TEST_F(RunIndexTest, MissingIsLastAndNanBeforeIt) {
   EXPECT_EQ(Search("", {"metrics.none"}), (Keys{4, 3, 2, 1}));
 }
 
-TEST_F(RunIndexTest, ASearchSeesAllThatWasCommittedBefore) {
+TEST_P(RunIndexTest, ASearchSeesAllThatWasCommittedBefore) {
   NaiveRun run = Plain(1);
   run.params["p"] = "x";
   run.tags["t"] = "old";
@@ -318,14 +322,14 @@ TEST_F(RunIndexTest, ASearchSeesAllThatWasCommittedBefore) {
   EXPECT_EQ(Search(""), Keys{1});
 }
 
-TEST_F(RunIndexTest, RunKeysInAnyOrderAreFound) {
+TEST_P(RunIndexTest, RunKeysInAnyOrderAreFound) {
   Write(Plain(5));
   EXPECT_EQ(Search(""), Keys{5});
   Write(Plain(3));
   EXPECT_EQ(Search(""), (Keys{5, 3}));
 }
 
-TEST_F(RunIndexTest, RunIdsNeedNotBeHex) {
+TEST_P(RunIndexTest, RunIdsNeedNotBeHex) {
   NaiveRun odd = Plain(1);
   odd.run_id = "Imported-run";
   Write(odd);
@@ -340,7 +344,7 @@ TEST_F(RunIndexTest, RunIdsNeedNotBeHex) {
   EXPECT_EQ(Search("artifact_uri = 'uri/" + RunId(3) + "'"), Keys{3});
 }
 
-TEST_F(RunIndexTest, DatasetsAreAskedByNameDigestAndContext) {
+TEST_P(RunIndexTest, DatasetsAreAskedByNameDigestAndContext) {
   for (std::int64_t key = 1; key <= 3; ++key) {
     Write(Plain(key));
   }
@@ -357,7 +361,7 @@ TEST_F(RunIndexTest, DatasetsAreAskedByNameDigestAndContext) {
   EXPECT_EQ(Search("dataset.name = 'other'"), Keys{});
 }
 
-TEST_F(RunIndexTest, AMillionBytesAreEnoughForAnySearch) {
+TEST_P(RunIndexTest, AMillionBytesAreEnoughForAnySearch) {
   index_ = RunIndex::Make(*metadata_, points_, 1);
   for (std::int64_t key = 1; key <= 50; ++key) {
     NaiveRun run = Plain(key);
@@ -371,7 +375,7 @@ TEST_F(RunIndexTest, AMillionBytesAreEnoughForAnySearch) {
   }
 }
 
-TEST_F(RunIndexTest, SearchesRunBesideWrites) {
+TEST_P(RunIndexTest, SearchesRunBesideWrites) {
   for (std::int64_t key = 1; key <= 20; ++key) {
     NaiveRun run = Plain(key);
     run.params["p"] = "x";
@@ -486,7 +490,7 @@ class Randomly {
   std::mt19937 random_;
 };
 
-TEST_F(RunIndexTest, AgreesWithANaiveEvaluation) {
+TEST_P(RunIndexTest, AgreesWithANaiveEvaluation) {
   Randomly randomly(7);
   std::vector<NaiveRun> runs;
   for (std::int64_t key = 1; key <= 150; ++key) {

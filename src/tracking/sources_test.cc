@@ -76,7 +76,9 @@ class SourceTest : public internal::StoreTest {
   LoggedModel logged_;
 };
 
-TEST_F(SourceTest, LocalPathsStayInsideTheFolderOfTheRun) {
+MILL_ON_EVERY_DATABASE(SourceTest);
+
+TEST_P(SourceTest, LocalPathsStayInsideTheFolderOfTheRun) {
   for (const std::string& good : {folder_, folder_ + "/model", run_.artifact_uri,
                                   run_.artifact_uri + "/model/..", run_.artifact_uri + "/."}) {
     EXPECT_TRUE(Create(good, run_.run_id).ok()) << good;
@@ -98,7 +100,7 @@ TEST_F(SourceTest, LocalPathsStayInsideTheFolderOfTheRun) {
             std::string::npos);
 }
 
-TEST_F(SourceTest, LocalPathsStayInsideTheFolderOfTheLoggedModel) {
+TEST_P(SourceTest, LocalPathsStayInsideTheFolderOfTheLoggedModel) {
   const ModelVersion version = Create(logged_.artifact_location, "", logged_.model_id).value();
   EXPECT_EQ(version.run_id, run_.run_id);
   EXPECT_EQ(version.source, logged_.artifact_location);
@@ -108,7 +110,7 @@ TEST_F(SourceTest, LocalPathsStayInsideTheFolderOfTheLoggedModel) {
       std::string::npos);
 }
 
-TEST_F(SourceTest, VersionsAreNotedOnTheirLoggedModel) {
+TEST_P(SourceTest, VersionsAreNotedOnTheirLoggedModel) {
   EXPECT_EQ(Create("models:/" + logged_.model_id).value().storage_location,
             logged_.artifact_location);
   ASSERT_TRUE(Create("models:/" + logged_.model_id, "", logged_.model_id).ok());
@@ -120,7 +122,7 @@ TEST_F(SourceTest, VersionsAreNotedOnTheirLoggedModel) {
       << "a refused creation leaves nothing behind";
 }
 
-TEST_F(SourceTest, ACopyKnowsRunAndFilesOfItsOrigin) {
+TEST_P(SourceTest, ACopyKnowsRunAndFilesOfItsOrigin) {
   ASSERT_TRUE(registry().CreateModel("copy").ok());
   ASSERT_TRUE(Create("models:/" + logged_.model_id).ok());
   ASSERT_TRUE(registry().SetAlias("churn", "champion", 1).ok());
@@ -140,13 +142,13 @@ TEST_F(SourceTest, ACopyKnowsRunAndFilesOfItsOrigin) {
           ErrorCode::kNotFound);
 }
 
-TEST_F(SourceTest, RemoteSourcesAreKeptAsTheyAre) {
+TEST_P(SourceTest, RemoteSourcesAreKeptAsTheyAre) {
   const ModelVersion version = Create("runs:/abc/model", "abc").value();
   EXPECT_EQ(version.source, "runs:/abc/model");
   EXPECT_EQ(registry().DownloadUri("churn", version.version).value(), "runs:/abc/model");
 }
 
-TEST_F(SourceTest, APatternRestrictsSources) {
+TEST_P(SourceTest, APatternRestrictsSources) {
   Registry strict(*opened_->metadata, clock(), {.source_pattern = "^mlflow-artifacts:/.*$"});
   EXPECT_EQ(Failure(strict.CreateVersion({.name = "churn", .source = "s3://path/to/model"}),
                     ErrorCode::kInvalidArgument),
@@ -154,7 +156,7 @@ TEST_F(SourceTest, APatternRestrictsSources) {
   EXPECT_TRUE(strict.CreateVersion({.name = "churn", .source = "mlflow-artifacts:/x/y"}).ok());
 }
 
-TEST_F(SourceTest, PromptsTakePlaceholdersOnly) {
+TEST_P(SourceTest, PromptsTakePlaceholdersOnly) {
   const Tags tags = {{"mlflow.prompt.is_prompt", "true"}, {"mlflow.prompt.text", "Hi {{name}}"}};
   ASSERT_TRUE(registry().CreateModel("greeting", "", {{"mlflow.prompt.is_prompt", "true"}}).ok());
   EXPECT_TRUE(

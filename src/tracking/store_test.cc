@@ -21,7 +21,9 @@ class TrackingStoreTest : public internal::StoreTest {
   }
 };
 
-TEST_F(TrackingStoreTest, DefaultExperimentHasIdZeroAndTheNextOneHasOne) {
+MILL_ON_EVERY_DATABASE(TrackingStoreTest);
+
+TEST_P(TrackingStoreTest, DefaultExperimentHasIdZeroAndTheNextOneHasOne) {
   const Experiment first = tracking().GetExperiment("0").value();
   EXPECT_EQ(first.name, "Default");
   EXPECT_EQ(first.lifecycle, LifecycleStage::kActive);
@@ -33,7 +35,7 @@ TEST_F(TrackingStoreTest, DefaultExperimentHasIdZeroAndTheNextOneHasOne) {
   EXPECT_EQ(tracking().SearchExperiments().value().items.size(), 2U);
 }
 
-TEST_F(TrackingStoreTest, ExperimentErrorsSayWhatMlflowSays) {
+TEST_P(TrackingStoreTest, ExperimentErrorsSayWhatMlflowSays) {
   EXPECT_EQ(Failure(tracking().GetExperiment("7"), ErrorCode::kNotFound),
             "No Experiment with id=7 exists");
   EXPECT_EQ(Failure(tracking().GetExperiment("seven"), ErrorCode::kInvalidArgument),
@@ -47,7 +49,7 @@ TEST_F(TrackingStoreTest, ExperimentErrorsSayWhatMlflowSays) {
   Failure(tracking().CreateExperiment(std::string(501, 'x')), ErrorCode::kInvalidArgument);
 }
 
-TEST_F(TrackingStoreTest, DeletingAnExperimentDeletesItsRunsAndKeepsItsName) {
+TEST_P(TrackingStoreTest, DeletingAnExperimentDeletesItsRunsAndKeepsItsName) {
   const std::string id = tracking().CreateExperiment("churn").value().id;
   const std::string run = tracking().CreateRun({.experiment_id = id}).value().info.run_id;
   ASSERT_TRUE(tracking().DeleteExperiment(id).ok());
@@ -69,7 +71,7 @@ TEST_F(TrackingStoreTest, DeletingAnExperimentDeletesItsRunsAndKeepsItsName) {
   Failure(tracking().RenameExperiment(id, "Default"), ErrorCode::kAlreadyExists);
 }
 
-TEST_F(TrackingStoreTest, NewRunIsRunningWithAUuidANameAndAPlace) {
+TEST_P(TrackingStoreTest, NewRunIsRunningWithAUuidANameAndAPlace) {
   const tracking::Run run =
       tracking().CreateRun({.user_id = "ann", .tags = {{"source", "test"}}}).value();
   EXPECT_EQ(run.info.run_id.size(), 32U);
@@ -85,7 +87,7 @@ TEST_F(TrackingStoreTest, NewRunIsRunningWithAUuidANameAndAPlace) {
   EXPECT_EQ(run.info.artifact_uri, "mlflow-artifacts:/0/" + run.info.run_id + "/artifacts");
 }
 
-TEST_F(TrackingStoreTest, NameAndNameTagStayInStep) {
+TEST_P(TrackingStoreTest, NameAndNameTagStayInStep) {
   tracking::Run run = tracking().CreateRun({.run_name = "first"}).value();
   ASSERT_TRUE(tracking().SetTag(run.info.run_id, "mlflow.runName", "second").ok());
   EXPECT_EQ(tracking().GetRun(run.info.run_id).value().info.run_name, "second");
@@ -98,7 +100,7 @@ TEST_F(TrackingStoreTest, NameAndNameTagStayInStep) {
   EXPECT_EQ(tracking().CreateRun({.tags = {{"mlflow.runName", "b"}}}).value().info.run_name, "b");
 }
 
-TEST_F(TrackingStoreTest, UpdateRunEndsIt) {
+TEST_P(TrackingStoreTest, UpdateRunEndsIt) {
   const std::string run = NewRun();
   const RunInfo info =
       tracking()
@@ -111,14 +113,14 @@ TEST_F(TrackingStoreTest, UpdateRunEndsIt) {
   Failure(ParseRunStatus("DONE"), ErrorCode::kInvalidArgument);
 }
 
-TEST_F(TrackingStoreTest, GetRunTakesAUniquePrefix) {
+TEST_P(TrackingStoreTest, GetRunTakesAUniquePrefix) {
   const std::string run = NewRun();
   EXPECT_EQ(tracking().GetRun(run.substr(0, 8)).value().info.run_id, run);
   EXPECT_EQ(Failure(tracking().GetRun("abc"), ErrorCode::kNotFound), "Run with id=abc not found");
   Failure(tracking().GetRun(std::string(32, '0')), ErrorCode::kNotFound);
 }
 
-TEST_F(TrackingStoreTest, ListRunsIsNewestFirstAndPages) {
+TEST_P(TrackingStoreTest, ListRunsIsNewestFirstAndPages) {
   std::vector<std::string> ids;
   for (int i = 0; i < 5; ++i) {
     clock().Advance({1'000'000});
@@ -139,7 +141,7 @@ TEST_F(TrackingStoreTest, ListRunsIsNewestFirstAndPages) {
   Failure(tracking().ListRuns({.max_results = 50'001}), ErrorCode::kInvalidArgument);
 }
 
-TEST_F(TrackingStoreTest, LatestMetricIsTheGreatestStepThenTimeThenValue) {
+TEST_P(TrackingStoreTest, LatestMetricIsTheGreatestStepThenTimeThenValue) {
   const std::string run = NewRun();
   const std::vector<Metric> metrics = {{"auc", 0.7, 100, 2},
                                        {"auc", 0.9, 200, 1},
@@ -160,7 +162,7 @@ TEST_F(TrackingStoreTest, LatestMetricIsTheGreatestStepThenTimeThenValue) {
   Failure(tracking().MetricHistory("nope", "auc"), ErrorCode::kNotFound);
 }
 
-TEST_F(TrackingStoreTest, NaNIsKeptAndInfinityBecomesTheLargestDouble) {
+TEST_P(TrackingStoreTest, NaNIsKeptAndInfinityBecomesTheLargestDouble) {
   const std::string run = NewRun();
   ASSERT_TRUE(tracking().LogMetric(run, {"a", std::nan(""), 1, 0}).ok());
   ASSERT_TRUE(
@@ -172,7 +174,7 @@ TEST_F(TrackingStoreTest, NaNIsKeptAndInfinityBecomesTheLargestDouble) {
   EXPECT_TRUE(tracking().LogMetric(run, read.metrics.at("a")).ok()) << "logging a stored NaN again";
 }
 
-TEST_F(TrackingStoreTest, ParamsDoNotChange) {
+TEST_P(TrackingStoreTest, ParamsDoNotChange) {
   const std::string run = NewRun();
   ASSERT_TRUE(tracking().LogParam(run, "depth", "6").ok());
   EXPECT_TRUE(tracking().LogParam(run, "depth", "6").ok());
@@ -186,7 +188,7 @@ TEST_F(TrackingStoreTest, ParamsDoNotChange) {
       << "the same long value again";
 }
 
-TEST_F(TrackingStoreTest, LongTextsAreCutBetweenCharacters) {
+TEST_P(TrackingStoreTest, LongTextsAreCutBetweenCharacters) {
   const std::string run = NewRun();
   std::string value;
   for (int i = 0; i < 9000; ++i) {
@@ -196,7 +198,7 @@ TEST_F(TrackingStoreTest, LongTextsAreCutBetweenCharacters) {
   EXPECT_EQ(tracking().GetRun(run).value().tags.at("accents").size(), 2U * 8000U);
 }
 
-TEST_F(TrackingStoreTest, TagsChangeAndGo) {
+TEST_P(TrackingStoreTest, TagsChangeAndGo) {
   const std::string run = NewRun();
   ASSERT_TRUE(tracking().SetTag(run, "stage", "one").ok());
   ASSERT_TRUE(tracking().SetTag(run, "stage", "two").ok());
@@ -206,7 +208,7 @@ TEST_F(TrackingStoreTest, TagsChangeAndGo) {
             "No tag with name: stage in run with id " + run);
 }
 
-TEST_F(TrackingStoreTest, BatchIsAllOrNothing) {
+TEST_P(TrackingStoreTest, BatchIsAllOrNothing) {
   const std::string run = NewRun();
   ASSERT_TRUE(tracking().LogParam(run, "depth", "6").ok());
   const std::vector<Metric> metrics = {{"auc", 0.7, 1, 0}, {"bad//key", 0.7, 1, 0}};
@@ -218,7 +220,7 @@ TEST_F(TrackingStoreTest, BatchIsAllOrNothing) {
   EXPECT_FALSE(read.tags.contains("t"));
 }
 
-TEST_F(TrackingStoreTest, BatchLimitsAndKeysAreMlflows) {
+TEST_P(TrackingStoreTest, BatchLimitsAndKeysAreMlflows) {
   const std::string run = NewRun();
   const std::vector<Metric> many(1001, Metric{"m", 1, 1, 1});
   EXPECT_NE(Failure(tracking().LogBatch(run, many, {}), ErrorCode::kInvalidArgument)
@@ -238,7 +240,7 @@ TEST_F(TrackingStoreTest, BatchLimitsAndKeysAreMlflows) {
   }
 }
 
-TEST_F(TrackingStoreTest, DeletedRunsTakeNoWrites) {
+TEST_P(TrackingStoreTest, DeletedRunsTakeNoWrites) {
   const std::string run = NewRun();
   ASSERT_TRUE(tracking().DeleteRun(run).ok());
   EXPECT_NE(Failure(tracking().LogParam(run, "a", "1"), ErrorCode::kFailedPrecondition)
@@ -253,7 +255,7 @@ TEST_F(TrackingStoreTest, DeletedRunsTakeNoWrites) {
   Failure(tracking().LogParam("nope", "a", "1"), ErrorCode::kNotFound);
 }
 
-TEST_F(TrackingStoreTest, SameKeyGivesTheSameRunAlsoAfterReopening) {
+TEST_P(TrackingStoreTest, SameKeyGivesTheSameRunAlsoAfterReopening) {
   const RunRequest request{.run_name = "train", .idempotency_key = "step-train-1"};
   const std::string first = tracking().CreateRun(request).value().info.run_id;
   Reopen();
@@ -266,7 +268,7 @@ TEST_F(TrackingStoreTest, SameKeyGivesTheSameRunAlsoAfterReopening) {
   EXPECT_NE(tracking().CreateRun(request).value().info.run_id, first);
 }
 
-TEST_F(TrackingStoreTest, LoggedModelsBelongToRuns) {
+TEST_P(TrackingStoreTest, LoggedModelsBelongToRuns) {
   const std::string run = NewRun();
   const LoggedModelRequest request{.name = "churn-lightgbm",
                                    .source_run_id = run,

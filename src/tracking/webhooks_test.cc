@@ -71,7 +71,9 @@ class WebhookTest : public internal::StoreTest {
 
 const WebhookEvent kCreated{"registered_model", "created"};
 
-TEST_F(WebhookTest, AreMadeReadChangedAndDeleted) {
+MILL_ON_EVERY_DATABASE(WebhookTest);
+
+TEST_P(WebhookTest, AreMadeReadChangedAndDeleted) {
   const std::vector<WebhookEvent> events = {{"model_version_alias", "created"}, kCreated};
   const Webhook made = NewHook(events, "s3cret");
   EXPECT_EQ(made.webhook_id.size(), 36U);
@@ -95,7 +97,7 @@ TEST_F(WebhookTest, AreMadeReadChangedAndDeleted) {
   Failure(hooks().Delete("x"), ErrorCode::kNotFound);
 }
 
-TEST_F(WebhookTest, ListInPages) {
+TEST_P(WebhookTest, ListInPages) {
   for (int i = 0; i < 5; ++i) {
     NewHook({kCreated});
   }
@@ -108,7 +110,7 @@ TEST_F(WebhookTest, ListInPages) {
             "max_results must be between 1 and 1000.");
 }
 
-TEST_F(WebhookTest, NamesUrlsAndEventsAreChecked) {
+TEST_P(WebhookTest, NamesUrlsAndEventsAreChecked) {
   const auto create = [&](const std::string& name, const std::string& url,
                           const std::vector<WebhookEvent>& events) {
     return Failure(hooks().Create({.name = name, .url = url, .events = events}),
@@ -191,7 +193,7 @@ TEST(WebhookSignatureOf, IsMlflows) {
             "v1,E1jT1gXbthS5zn30uBh7ToafsgF7EE2I1cmPPlN15rY=");
 }
 
-TEST_F(WebhookTest, AChangeIsToldSignedAndInMlflowsForm) {
+TEST_P(WebhookTest, AChangeIsToldSignedAndInMlflowsForm) {
   NewHook({kCreated, {"model_version", "created"}}, "s3cret");
   ASSERT_TRUE(registry().CreateModel("churn", "who leaves", {{"team", "growth"}}).ok());
   ASSERT_TRUE(registry().RegisterVersion({.name = "churn", .source = "/m", .run_id = "r1"}).ok());
@@ -215,7 +217,7 @@ TEST_F(WebhookTest, AChangeIsToldSignedAndInMlflowsForm) {
     "description": null})"));
 }
 
-TEST_F(WebhookTest, OnlyEventsAskedForAndOnlyWhileActive) {
+TEST_P(WebhookTest, OnlyEventsAskedForAndOnlyWhileActive) {
   const Webhook hook = NewHook({{"model_version_alias", "created"}});
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   ASSERT_TRUE(registry().RegisterVersion({.name = "churn", .source = "/m"}).ok());
@@ -230,7 +232,7 @@ TEST_F(WebhookTest, OnlyEventsAskedForAndOnlyWhileActive) {
   EXPECT_EQ(hooks().DeliverDue().value(), 0);
 }
 
-TEST_F(WebhookTest, PromptsHaveEventsOfTheirOwn) {
+TEST_P(WebhookTest, PromptsHaveEventsOfTheirOwn) {
   for (const WebhookEvent& event : AllWebhookEvents()) {
     NewHook({event});
   }
@@ -265,7 +267,7 @@ TEST_F(WebhookTest, PromptsHaveEventsOfTheirOwn) {
                                          "prompt_alias.created", "prompt_alias.deleted"}));
 }
 
-TEST_F(WebhookTest, AFailedDeliveryIsTriedAgainWithGrowingPausesAndTheSameId) {
+TEST_P(WebhookTest, AFailedDeliveryIsTriedAgainWithGrowingPausesAndTheSameId) {
   NewHook({kCreated}, "s3cret");
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   receiver_.status = 503;
@@ -293,7 +295,7 @@ TEST_F(WebhookTest, AFailedDeliveryIsTriedAgainWithGrowingPausesAndTheSameId) {
   EXPECT_EQ(receiver_.calls[3].headers["X-MLflow-Timestamp"], "1700000103");
 }
 
-TEST_F(WebhookTest, WhatCannotSucceedIsGivenUp) {
+TEST_P(WebhookTest, WhatCannotSucceedIsGivenUp) {
   NewHook({kCreated});
   ASSERT_TRUE(registry().CreateModel("a").ok());
   receiver_.status = 404;
@@ -310,7 +312,7 @@ TEST_F(WebhookTest, WhatCannotSucceedIsGivenUp) {
   EXPECT_EQ(hooks().GetBacklog().value().waiting, 0);
 }
 
-TEST_F(WebhookTest, WaitingDeliveriesSurviveARestart) {
+TEST_P(WebhookTest, WaitingDeliveriesSurviveARestart) {
   NewHook({kCreated}, "s3cret");
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   receiver_.status = 0;
@@ -324,21 +326,21 @@ TEST_F(WebhookTest, WaitingDeliveriesSurviveARestart) {
   EXPECT_EQ(receiver_.calls.size(), 2U);
 }
 
-TEST_F(WebhookTest, ARolledBackChangeIsNotTold) {
+TEST_P(WebhookTest, ARolledBackChangeIsNotTold) {
   NewHook({{"model_version_alias", "created"}});
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   Failure(registry().SetAlias("churn", "champion", 1), ErrorCode::kNotFound);
   EXPECT_EQ(hooks().DeliverDue().value(), 0);
 }
 
-TEST_F(WebhookTest, ADeletedWebhookIsToldNothingMore) {
+TEST_P(WebhookTest, ADeletedWebhookIsToldNothingMore) {
   const Webhook hook = NewHook({kCreated});
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   ASSERT_TRUE(hooks().Delete(hook.webhook_id).ok());
   EXPECT_EQ(hooks().DeliverDue().value(), 0);
 }
 
-TEST_F(WebhookTest, TwoProcessesSendADeliveryOnce) {
+TEST_P(WebhookTest, TwoProcessesSendADeliveryOnce) {
   NewHook({kCreated});
   ASSERT_TRUE(registry().CreateModel("churn").ok());
   // The other one claimed it and is still sending.
@@ -351,7 +353,7 @@ TEST_F(WebhookTest, TwoProcessesSendADeliveryOnce) {
   EXPECT_EQ(hooks().DeliverDue().value(), 1) << "it died: taken over";
 }
 
-TEST_F(WebhookTest, TestSendsAnExampleOfEachEvent) {
+TEST_P(WebhookTest, TestSendsAnExampleOfEachEvent) {
   const Webhook hook = NewHook({kCreated}, "s3cret");
   const WebhookTestResult first = hooks().Test(hook.webhook_id).value();
   EXPECT_TRUE(first.success);
@@ -372,7 +374,7 @@ TEST_F(WebhookTest, TestSendsAnExampleOfEachEvent) {
   Failure(hooks().Test("x"), ErrorCode::kNotFound);
 }
 
-TEST_F(WebhookTest, SecretsAreEncryptedUnderTheKey) {
+TEST_P(WebhookTest, SecretsAreEncryptedUnderTheKey) {
   Open({.secret_key = "key"});
   const Webhook hook = NewHook({kCreated}, "s3cret");
   const std::string kept =
@@ -386,7 +388,7 @@ TEST_F(WebhookTest, SecretsAreEncryptedUnderTheKey) {
   EXPECT_EQ(receiver_.calls.size(), 1U) << "never sent unsigned";
 }
 
-TEST_F(WebhookTest, ThreadsDeliverUntilTheEnd) {
+TEST_P(WebhookTest, ThreadsDeliverUntilTheEnd) {
   NewHook({kCreated});
   hooks().StartDelivering();
   for (int i = 0; i < 5; ++i) {
