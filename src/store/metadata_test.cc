@@ -143,6 +143,9 @@ TEST(OpenMetadata, LeavesMlflowsOwnDatabaseAlone) {
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code(), base::ErrorCode::kFailedPrecondition);
   EXPECT_NE(opened.error().hint().find("millrace import mlflow"), std::string::npos);
+  const std::string uri = PostgresForTests::Instance().NewDatabase();
+  ASSERT_TRUE(OpenPostgres(uri).value()->Execute("CREATE TABLE alembic_version (a TEXT)").ok());
+  EXPECT_FALSE(OpenMetadata(uri, path, Durability::kDisk).ok());
 }
 
 TEST(Postgres, DurabilityIsSetAsAskedFor) {

@@ -300,6 +300,19 @@ Result<std::int64_t> Sqlite::Run(std::string_view sql, std::span<const Value> pa
 
 }  // namespace
 
+Result<bool> internal::SqliteFileHasTable(const std::filesystem::path& path,
+                                          const std::string& name) {
+  MILL_ASSIGN_OR_RETURN(
+      const auto connection,
+      Sqlite::Open(path, {.is_read_only = true, .busy_timeout_ms = 10'000, .most_statements = 1}));
+  bool is_there = false;
+  const RowFunction take = [&is_there](RowView) { is_there = true; };
+  const Value param = name;
+  MILL_ASSIGN_OR_RETURN([[maybe_unused]] const auto n,
+                        connection->Run(connection->table_query(), std::span(&param, 1), &take));
+  return is_there;
+}
+
 Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path,
                                              const SqliteOptions& options) {
   MILL_RETURN_IF_ERROR(base::MakeDirectories(path.has_parent_path() ? path.parent_path() : "."));

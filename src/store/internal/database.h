@@ -52,6 +52,10 @@ class Connection {
 /// DELETE.
 bool OnlyReads(std::string_view sql);
 
+/// Looks into an SQLite file without changing a byte of it (OpenSqlite would make it a WAL
+/// database).
+Result<bool> SqliteFileHasTable(const std::filesystem::path& path, const std::string& name);
+
 class Database final : public Metadata {
  public:
   using Connect = std::function<Result<std::unique_ptr<Connection>>()>;
