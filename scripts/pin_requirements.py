@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Resolves tests/interop/requirements.in for Debian 12's Python and writes requirements.txt with one version and one sha256 each.
+"""Resolves tests/interop/requirements*.in for Debian 12's Python and writes the .txt beside each, with one version and one sha256 each.
 
 Run it to move to newer versions, then run the tests and commit both files. It must run with Debian 12's Python 3.11 on x86_64, since the
 wheels of that platform are the ones pinned: scripts/setup.sh --tests, then third_party/pytest/bin/python scripts/pin_requirements.py
@@ -29,22 +29,29 @@ def resolve(wanted, extra):
             for item in found["install"]]
 
 
+def pin(source):
+    """Writes the .txt beside one .in file."""
+    lines = [line for line in source.read_text().splitlines() if line and not line.startswith("#")]
+    plain = [line for line in lines if not line.endswith(IGNORE)]
+    marked = [line.split("#")[0].strip() for line in lines if line.endswith(IGNORE)]
+    packages = resolve(plain, []) + (resolve(marked, ["--ignore-requires-python", "--no-deps"]) if marked else [])
+    text = f"# Written by scripts/pin_requirements.py from {source.name}; do not edit.\n"
+    for name, version, sha256 in sorted(packages, key=lambda package: package[0].lower()):
+        text += f"{name}=={version} \\\n    --hash=sha256:{sha256}\n"
+    source.with_suffix(".txt").write_text(text)
+    print(f"pinned {len(packages)} packages of {source.name}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
+    parser.add_argument("files", nargs="*", help="names of .in files (default: all)")
+    options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         print(f"pin_requirements: Python is {sys.version.split()[0]}, 3.11 wanted (Debian 12's)", file=sys.stderr)
         return 2
     folder = ROOT / "tests/interop"
-    lines = [line for line in (folder / "requirements.in").read_text().splitlines() if line and not line.startswith("#")]
-    plain = [line for line in lines if not line.endswith(IGNORE)]
-    marked = [line.split("#")[0].strip() for line in lines if line.endswith(IGNORE)]
-    packages = resolve(plain, []) + resolve(marked, ["--ignore-requires-python", "--no-deps"])
-    text = "# Written by scripts/pin_requirements.py from requirements.in; do not edit.\n"
-    for name, version, sha256 in sorted(packages, key=lambda package: package[0].lower()):
-        text += f"{name}=={version} \\\n    --hash=sha256:{sha256}\n"
-    (folder / "requirements.txt").write_text(text)
-    print(f"pinned {len(packages)} packages")
+    for source in [folder / name for name in options.files] or sorted(folder.glob("requirements*.in")):
+        pin(source)
     return 0
 
 

@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/setup.sh [--lint] [--tests] [--fuzz] [--bench] [--force] [--help]
+usage: scripts/setup.sh [--lint] [--tests] [--java] [--fuzz] [--bench] [--force] [--help]
 
 Installs the Debian packages of scripts/packages.txt (as root, or through sudo) and unpacks the native
 libraries of scripts/native.lock into third_party/, each checked by sha256. Safe to interrupt and to
@@ -13,7 +13,8 @@ repeat; prints nothing when there is nothing to do.
 
   --lint    also the pinned clang-format and clang-tidy, in third_party/lint
   --tests   also the Debian packages of scripts/packages-tests.txt, the pinned Python packages of
-            tests/interop/requirements.txt in third_party/pytest, and Azurite in third_party/azurite
+            tests/interop/requirements*.txt in third_party/pytest*, and Azurite in third_party/azurite
+  --java    also the Debian packages of scripts/packages-java.txt and MLflow's Java client in third_party/java
   --fuzz    also the Debian packages of scripts/packages-fuzz.txt
   --bench   also the Debian packages of scripts/packages-bench.txt
   --force   forget what was unpacked and do everything again
@@ -22,12 +23,13 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 third_party=$root/third_party
-want_lint=0 want_tests=0
+want_lint=0 want_tests=0 want_java=0
 lists=("$root/scripts/packages.txt")
 for argument in "$@"; do
   case $argument in
     --lint) want_lint=1 ;;
     --tests) want_tests=1; lists+=("$root/scripts/packages-tests.txt") ;;
+    --java) want_java=1; lists+=("$root/scripts/packages-java.txt") ;;
     --fuzz | --bench) lists+=("$root/scripts/packages-${argument#--}.txt") ;;
     --force) rm -rf "$third_party" ;;
     --help | -h) usage; exit 0 ;;
@@ -126,6 +128,25 @@ install_azurite() { # npm checks each package against the hash in the lock file
   echo "$wanted" >"$folder/.stamp"
 }
 
+install_java_client() { # Maven fetches, the list of hashes decides
+  local source=$root/tests/interop/java folder=$third_party/java wanted
+  wanted=$(cat "$source/pom.xml" "$source/jars.sha256" | sha256sum | cut -d' ' -f1)
+  [ "$(cat "$folder/.stamp" 2>/dev/null || true)" != "$wanted" ] || return 0
+  say "installing MLflow's Java client"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  local log=$third_party/maven.log
+  if ! mvn -q -B -f "$source/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$folder" >"$log" 2>&1; then
+    tail -5 "$log" >&2
+    fail "Maven failed (full log: $log); check the network and run it again"
+  fi
+  if ! (cd "$folder" && sha256sum --quiet -c "$source/jars.sha256") >"$log" 2>&1; then
+    rm -rf "$folder"
+    fail "a jar differs from the hash in tests/interop/java/jars.sha256; do not use it: find out why before changing the list"
+  fi
+  echo "$wanted" >"$folder/.stamp"
+}
+
 mkdir -p "$third_party"
 # One set-up at a time: the second one waits and then finds everything done.
 exec 9>"$third_party/.lock"
@@ -148,5 +169,9 @@ if [ $want_lint = 1 ]; then
 fi
 if [ $want_tests = 1 ]; then
   install_pinned "$third_party/pytest" "$root/tests/interop/requirements.txt" "the Python packages of the tests"
+  install_pinned "$third_party/pytest-2.22" "$root/tests/interop/requirements-2.22.txt" "MLflow's 2.22 client"
   install_azurite
+fi
+if [ $want_java = 1 ]; then
+  install_java_client
 fi

@@ -3,7 +3,6 @@
 
 import time
 
-import mlflow
 import pytest
 from mlflow.entities import ExperimentTag, ViewType
 from mlflow.exceptions import MlflowException
