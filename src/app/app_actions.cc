@@ -9,23 +9,20 @@
 #include "app/doctor.h"
 #include "app/documents.h"
 #include "app/environment.h"
+#include "app/internal/ask.h"
 #include "app/predict.h"
 #include "app/project.h"
 #include "app/project_checks.h"
 #include "app/serve.h"
 #include "app/starter.h"
 #include "app/train_pipeline.h"
+#include "app/transfer.h"
 #include "base/json.h"
 
 namespace millrace::app {
-namespace {
+using internal::Ask;
 
-/// Opens the workspace, which must exist, and asks it.
-template <typename F>
-Result<cli::Document> Ask(const cli::Invocation& invocation, F question) {
-  MILL_ASSIGN_OR_RETURN(const auto environment, Environment::Open(invocation, /*create=*/false));
-  return question(*environment);
-}
+namespace {
 
 Result<std::filesystem::path> RequireProject(const std::optional<std::filesystem::path>& root) {
   if (!root) {
@@ -98,22 +95,6 @@ Result<cli::Document> AppActions::FeaturesShow(const cli::Invocation& invocation
              [&](Environment& environment) { return app::FeaturesShow(environment, view, keys); });
 }
 
-Result<cli::Document> AppActions::RunsList(const cli::Invocation& invocation) {
-  return Ask(invocation, app::RunsList);
-}
-
-Result<cli::Document> AppActions::RunsShow(const cli::Invocation& invocation,
-                                           const std::string& run_id) {
-  return Ask(invocation,
-             [&](Environment& environment) { return app::RunsShow(environment, run_id); });
-}
-
-Result<cli::Document> AppActions::RunsCompare(const cli::Invocation& invocation,
-                                              const std::vector<std::string>& run_ids) {
-  return Ask(invocation,
-             [&](Environment& environment) { return app::RunsCompare(environment, run_ids); });
-}
-
 Result<cli::Document> AppActions::ModelsList(const cli::Invocation& invocation) {
   return Ask(invocation, app::ModelsList);
 }
@@ -122,6 +103,20 @@ Result<cli::Document> AppActions::ModelsShow(const cli::Invocation& invocation,
                                              const std::string& name) {
   return Ask(invocation,
              [&](Environment& environment) { return app::ModelsShow(environment, name); });
+}
+
+Result<cli::Document> AppActions::ImportMlflow(const cli::Invocation& invocation,
+                                               const std::string& from) {
+  MILL_ASSIGN_OR_RETURN(const auto environment,
+                        Environment::Open(invocation, /*create=*/true, stop_));
+  return app::ImportMlflow(*environment, from);
+}
+
+Result<cli::Document> AppActions::ExportMlflow(const cli::Invocation& invocation,
+                                               const std::string& to) {
+  MILL_ASSIGN_OR_RETURN(const auto environment,
+                        Environment::Open(invocation, /*create=*/false, stop_));
+  return app::ExportMlflow(*environment, to);
 }
 
 Result<cli::Document> AppActions::ConfigShow(const cli::Invocation& invocation) {

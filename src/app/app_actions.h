@@ -22,14 +22,44 @@ class AppActions final : public cli::Actions {
                                 const cli::PredictOptions& options) override;
   Result<cli::Document> FeaturesShow(const cli::Invocation& invocation, const std::string& view,
                                      const std::vector<std::string>& keys) override;
-  Result<cli::Document> RunsList(const cli::Invocation& invocation) override;
+  Result<cli::Document> RunsList(const cli::Invocation& invocation,
+                                 const cli::RunsListOptions& options) override;
   Result<cli::Document> RunsShow(const cli::Invocation& invocation,
                                  const std::string& run_id) override;
   Result<cli::Document> RunsCompare(const cli::Invocation& invocation,
+                                    const cli::RunsCompareOptions& options) override;
+  Result<void> RunsWatch(
+      const cli::Invocation& invocation, const cli::RunsWatchOptions& options,
+      const std::function<void(const cli::Document& frame, bool is_last)>& on_frame) override;
+  Result<cli::Document> RunsTag(const cli::Invocation& invocation, const std::string& run_id,
+                                const cli::TagChanges& changes) override;
+  Result<cli::Document> RunsDelete(const cli::Invocation& invocation,
+                                   const std::vector<std::string>& run_ids) override;
+  Result<cli::Document> RunsRestore(const cli::Invocation& invocation,
                                     const std::vector<std::string>& run_ids) override;
+  Result<cli::Document> ExperimentsList(const cli::Invocation& invocation,
+                                        bool is_deleted) override;
+  Result<cli::Document> ExperimentsShow(const cli::Invocation& invocation,
+                                        const std::string& experiment) override;
+  Result<cli::Document> ExperimentsCreate(const cli::Invocation& invocation,
+                                          const std::string& name) override;
+  Result<cli::Document> ExperimentsRename(const cli::Invocation& invocation,
+                                          const std::string& experiment,
+                                          const std::string& new_name) override;
+  Result<cli::Document> ExperimentsTag(const cli::Invocation& invocation,
+                                       const std::string& experiment,
+                                       const cli::TagChanges& changes) override;
+  Result<cli::Document> ExperimentsDelete(const cli::Invocation& invocation,
+                                          const std::string& experiment) override;
+  Result<cli::Document> ExperimentsRestore(const cli::Invocation& invocation,
+                                           const std::string& experiment) override;
   Result<cli::Document> ModelsList(const cli::Invocation& invocation) override;
   Result<cli::Document> ModelsShow(const cli::Invocation& invocation,
                                    const std::string& name) override;
+  Result<cli::Document> ImportMlflow(const cli::Invocation& invocation,
+                                     const std::string& from) override;
+  Result<cli::Document> ExportMlflow(const cli::Invocation& invocation,
+                                     const std::string& to) override;
   Result<cli::Document> ConfigShow(const cli::Invocation& invocation) override;
   Result<cli::Document> Doctor(const cli::Invocation& invocation) override;
   Result<cli::Document> Schema(const std::string& kind) override;

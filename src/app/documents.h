@@ -13,11 +13,6 @@
 
 namespace millrace::app {
 
-Result<cli::Document> RunsList(Environment& environment);
-Result<cli::Document> RunsShow(Environment& environment, const std::string& run_id);
-/// Parameters and metrics side by side; rows that differ are marked.
-Result<cli::Document> RunsCompare(Environment& environment,
-                                  const std::vector<std::string>& run_ids);
 Result<cli::Document> ModelsList(Environment& environment);
 Result<cli::Document> ModelsShow(Environment& environment, const std::string& name);
 

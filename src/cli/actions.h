@@ -77,6 +77,41 @@ struct PredictOptions {
   std::optional<std::filesystem::path> output;
 };
 
+struct RunsListOptions {
+  /// Name or id; empty: all experiments.
+  std::string experiment;
+  /// MLflow's grammar: "metrics.auc > 0.9 and params.learner = 'lightgbm'".
+  std::string filter;
+  /// "metrics.auc DESC".
+  std::vector<std::string> order_by;
+  /// "metrics.auc", "params.learner", "tags.team"; empty: the most common ones.
+  std::vector<std::string> columns;
+  int limit = 100;
+  bool is_deleted = false;
+};
+
+struct RunsCompareOptions {
+  std::vector<std::string> run_ids;
+  /// Charts of these metrics; empty: of all that have a history in any of the runs, at most 4.
+  std::vector<std::string> metrics;
+  /// Writes the charts as SVG or PNG, by the name's ending.
+  std::optional<std::filesystem::path> plot;
+};
+
+struct RunsWatchOptions {
+  std::string run_id;
+  std::vector<std::string> metrics;
+  double interval_s = 1;
+  /// Shows the run as it is and ends.
+  bool once = false;
+};
+
+struct TagChanges {
+  /// "key=value".
+  std::vector<std::string> set;
+  std::vector<std::string> remove;
+};
+
 /// Every command that needs the whole program. Errors reach the user as they are.
 class Actions {
  public:
@@ -92,12 +127,44 @@ class Actions {
   virtual Result<Document> Predict(const Invocation& invocation, const PredictOptions& options) = 0;
   virtual Result<Document> FeaturesShow(const Invocation& invocation, const std::string& view,
                                         const std::vector<std::string>& keys) = 0;
-  virtual Result<Document> RunsList(const Invocation& invocation) = 0;
+  virtual Result<Document> RunsList(const Invocation& invocation,
+                                    const RunsListOptions& options) = 0;
   virtual Result<Document> RunsShow(const Invocation& invocation, const std::string& run_id) = 0;
   virtual Result<Document> RunsCompare(const Invocation& invocation,
+                                       const RunsCompareOptions& options) = 0;
+  /// Calls `on_frame` with the state of the run every interval until it has ended or a signal asks
+  /// to stop; the last call has `is_last`.
+  virtual Result<void> RunsWatch(
+      const Invocation& invocation, const RunsWatchOptions& options,
+      const std::function<void(const Document& frame, bool is_last)>& on_frame) = 0;
+  virtual Result<Document> RunsTag(const Invocation& invocation, const std::string& run_id,
+                                   const TagChanges& changes) = 0;
+  virtual Result<Document> RunsDelete(const Invocation& invocation,
+                                      const std::vector<std::string>& run_ids) = 0;
+  virtual Result<Document> RunsRestore(const Invocation& invocation,
                                        const std::vector<std::string>& run_ids) = 0;
+  virtual Result<Document> ExperimentsList(const Invocation& invocation, bool is_deleted) = 0;
+  /// Experiments are named by name or id.
+  virtual Result<Document> ExperimentsShow(const Invocation& invocation,
+                                           const std::string& experiment) = 0;
+  virtual Result<Document> ExperimentsCreate(const Invocation& invocation,
+                                             const std::string& name) = 0;
+  virtual Result<Document> ExperimentsRename(const Invocation& invocation,
+                                             const std::string& experiment,
+                                             const std::string& new_name) = 0;
+  virtual Result<Document> ExperimentsTag(const Invocation& invocation,
+                                          const std::string& experiment,
+                                          const TagChanges& changes) = 0;
+  virtual Result<Document> ExperimentsDelete(const Invocation& invocation,
+                                             const std::string& experiment) = 0;
+  virtual Result<Document> ExperimentsRestore(const Invocation& invocation,
+                                              const std::string& experiment) = 0;
   virtual Result<Document> ModelsList(const Invocation& invocation) = 0;
   virtual Result<Document> ModelsShow(const Invocation& invocation, const std::string& name) = 0;
+  /// Copies everything of an MLflow store into the workspace, which is made if there is none.
+  virtual Result<Document> ImportMlflow(const Invocation& invocation, const std::string& from) = 0;
+  /// Copies everything of the workspace into an MLflow store.
+  virtual Result<Document> ExportMlflow(const Invocation& invocation, const std::string& to) = 0;
   virtual Result<Document> ConfigShow(const Invocation& invocation) = 0;
   virtual Result<Document> Doctor(const Invocation& invocation) = 0;
   /// The JSON Schema of one kind of project file, or, without a kind, the list of kinds.

@@ -41,7 +41,9 @@ void Builder::AddCommands() {
   AddPredict();
   AddFeatures();
   AddRuns();
+  AddExperiments();
   AddModels();
+  AddTransfers();
   AddConfig();
   AddRest();
 }
@@ -162,6 +164,28 @@ void Builder::AddFeatures() {
   app->add_option("--view", parsed_.view, "Name of a view");
   app->add_option("--key", parsed_.names, "An entity key; may be given often")
       ->allow_extra_args(false);
+}
+
+void Builder::AddTransfers() {
+  CLI::App* from =
+      Add(*AddGroup("import", "Bring what another tool keeps into the workspace"), "mlflow",
+          "Copy experiments, runs, metric histories, models and files; run ids stay",
+          "  millrace import mlflow http://127.0.0.1:5000 --workspace DIR\n"
+          "  millrace import mlflow sqlite:///mlflow.db --workspace DIR\n"
+          "  millrace import mlflow ./mlruns --workspace DIR",
+          [this] { return Show(actions_.ImportMlflow(parsed_.invocation, parsed_.location)); });
+  CLI::App* to =
+      Add(*AddGroup("export", "Copy the workspace into another tool's store"), "mlflow",
+          "Copy experiments, runs, metric histories, models and files",
+          "  millrace export mlflow http://127.0.0.1:5000 --workspace DIR\n"
+          "  millrace export mlflow ./mlruns --workspace DIR",
+          [this] { return Show(actions_.ExportMlflow(parsed_.invocation, parsed_.location)); });
+  for (CLI::App* app : {from, to}) {
+    app->add_option("STORE", parsed_.location,
+                    "http(s)://HOST:PORT, sqlite:///FILE, or the folder mlruns")
+        ->required();
+    AddProject(app);
+  }
 }
 
 void Builder::AddConfig() {

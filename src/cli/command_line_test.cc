@@ -17,6 +17,7 @@ class RecordingActions final : public Actions {
   Invocation invocation;
   RunOptions run;
   PredictOptions predict;
+  RunsListOptions runs_list;
   std::vector<std::string> names;
   std::optional<Error> error;
   bool gate_failed = false;
@@ -51,20 +52,76 @@ class RecordingActions final : public Actions {
     names = keys;
     return Answer("features show " + view, asked);
   }
-  Result<Document> RunsList(const Invocation& asked) override { return Answer("runs list", asked); }
+  Result<Document> RunsList(const Invocation& asked, const RunsListOptions& options) override {
+    runs_list = options;
+    return Answer("runs list", asked);
+  }
   Result<Document> RunsShow(const Invocation& asked, const std::string& id) override {
     return Answer("runs show " + id, asked);
   }
   Result<Document> RunsCompare(const Invocation& asked,
+                               const RunsCompareOptions& options) override {
+    names = options.run_ids;
+    return Answer("runs compare", asked);
+  }
+  Result<void> RunsWatch(const Invocation& asked, const RunsWatchOptions& options,
+                         const std::function<void(const Document&, bool)>& on_frame) override {
+    on_frame(Document{{}, {"first"}, "1"}, false);
+    on_frame(Document{{}, {"second"}, "2"}, true);
+    names = options.metrics;
+    return Discard(Answer("runs watch " + options.run_id, asked));
+  }
+  Result<Document> RunsTag(const Invocation& asked, const std::string& id,
+                           const TagChanges& changes) override {
+    names = changes.set;
+    names.insert(names.end(), changes.remove.begin(), changes.remove.end());
+    return Answer("runs tag " + id, asked);
+  }
+  Result<Document> RunsDelete(const Invocation& asked,
+                              const std::vector<std::string>& ids) override {
+    names = ids;
+    return Answer("runs delete", asked);
+  }
+  Result<Document> RunsRestore(const Invocation& asked,
                                const std::vector<std::string>& ids) override {
     names = ids;
-    return Answer("runs compare", asked);
+    return Answer("runs restore", asked);
+  }
+  Result<Document> ExperimentsList(const Invocation& asked, bool is_deleted) override {
+    return Answer(is_deleted ? "experiments list deleted" : "experiments list", asked);
+  }
+  Result<Document> ExperimentsShow(const Invocation& asked, const std::string& name) override {
+    return Answer("experiments show " + name, asked);
+  }
+  Result<Document> ExperimentsCreate(const Invocation& asked, const std::string& name) override {
+    return Answer("experiments create " + name, asked);
+  }
+  Result<Document> ExperimentsRename(const Invocation& asked, const std::string& name,
+                                     const std::string& new_name) override {
+    return Answer("experiments rename " + name + " " + new_name, asked);
+  }
+  Result<Document> ExperimentsTag(const Invocation& asked, const std::string& name,
+                                  const TagChanges& changes) override {
+    names = changes.set;
+    return Answer("experiments tag " + name, asked);
+  }
+  Result<Document> ExperimentsDelete(const Invocation& asked, const std::string& name) override {
+    return Answer("experiments delete " + name, asked);
+  }
+  Result<Document> ExperimentsRestore(const Invocation& asked, const std::string& name) override {
+    return Answer("experiments restore " + name, asked);
   }
   Result<Document> ModelsList(const Invocation& asked) override {
     return Answer("models list", asked);
   }
   Result<Document> ModelsShow(const Invocation& asked, const std::string& name) override {
     return Answer("models show " + name, asked);
+  }
+  Result<Document> ImportMlflow(const Invocation& asked, const std::string& from) override {
+    return Answer("import mlflow " + from, asked);
+  }
+  Result<Document> ExportMlflow(const Invocation& asked, const std::string& to) override {
+    return Answer("export mlflow " + to, asked);
   }
   Result<Document> ConfigShow(const Invocation& asked) override {
     return Answer("config show", asked);
@@ -74,6 +131,12 @@ class RecordingActions final : public Actions {
   Document Version() override { return {{}, {"millrace 0"}, "{}"}; }
 
  private:
+  static Result<void> Discard(const Result<Document>& answer) {
+    if (!answer.ok()) {
+      return answer.error();
+    }
+    return {};
+  }
   Result<Document> Answer(const std::string& what, const Invocation& asked) {
     called = what;
     invocation = asked;
@@ -144,6 +207,51 @@ TEST_F(CommandLine, KeysRepeatAndProjectStaysApart) {
   EXPECT_EQ(Run({"predict", "shop", "--key", "1", "--key", "2"}), 0);
   EXPECT_EQ(actions.predict.keys, (std::vector<std::string>{"1", "2"}));
   EXPECT_EQ(actions.invocation.project, "shop");
+}
+
+TEST_F(CommandLine, RunsListTakesFilterOrderAndColumns) {
+  EXPECT_EQ(Run({"runs", "list", "shop", "--filter", "metrics.auc > 0.9", "--order-by",
+                 "metrics.auc DESC", "--order-by", "start_time", "--column", "tags.team", "--limit",
+                 "7", "--deleted"}),
+            0);
+  EXPECT_EQ(actions.invocation.project, "shop");
+  EXPECT_EQ(actions.runs_list.filter, "metrics.auc > 0.9");
+  EXPECT_EQ(actions.runs_list.order_by,
+            (std::vector<std::string>{"metrics.auc DESC", "start_time"}));
+  EXPECT_EQ(actions.runs_list.columns, std::vector<std::string>{"tags.team"});
+  EXPECT_EQ(actions.runs_list.limit, 7);
+  EXPECT_TRUE(actions.runs_list.is_deleted);
+  EXPECT_EQ(Run({"runs", "list", "--limit", "0"}), 2);
+}
+
+TEST_F(CommandLine, WatchPrintsTheLastFrameWhereThereIsNoTerminal) {
+  EXPECT_EQ(Run({"runs", "watch", "abcd", "--metric", "loss", "--interval", "0.5"}), 0);
+  EXPECT_EQ(actions.called, "runs watch abcd");
+  EXPECT_EQ(actions.names, std::vector<std::string>{"loss"});
+  EXPECT_EQ(Out(), "second\n");
+  EXPECT_EQ(Run({"runs", "watch", "abcd", "--once", "--json"}), 0);
+  EXPECT_EQ(Out(), "2\n");
+}
+
+TEST_F(CommandLine, RunsAndExperimentsAreTaggedDeletedAndRestored) {
+  EXPECT_EQ(Run({"runs", "tag", "abcd", "--set", "a=b=c", "--remove", "d"}), 0);
+  EXPECT_EQ(actions.called, "runs tag abcd");
+  EXPECT_EQ(actions.names, (std::vector<std::string>{"a=b=c", "d"}));
+  EXPECT_EQ(Run({"runs", "delete", "a", "b", "--project", "shop"}), 0);
+  EXPECT_EQ(actions.called, "runs delete");
+  EXPECT_EQ(actions.names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(actions.invocation.project, "shop");
+  EXPECT_EQ(Run({"runs", "restore", "a"}), 0);
+  EXPECT_EQ(actions.called, "runs restore");
+  EXPECT_EQ(Run({"experiments", "rename", "old", "new", "shop"}), 0);
+  EXPECT_EQ(actions.called, "experiments rename old new");
+  EXPECT_EQ(Run({"experiments", "list", "--deleted"}), 0);
+  EXPECT_EQ(actions.called, "experiments list deleted");
+  EXPECT_EQ(Run({"experiments", "show"}), 2);
+  EXPECT_EQ(Run({"import", "mlflow", "sqlite:///a.db", "--workspace", "w"}), 0);
+  EXPECT_EQ(actions.called, "import mlflow sqlite:///a.db");
+  EXPECT_EQ(Run({"export", "mlflow", "./mlruns", "shop"}), 0);
+  EXPECT_EQ(actions.called, "export mlflow ./mlruns");
 }
 
 TEST_F(CommandLine, UnknownCommandsAndFlagsAreExitTwo) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/terminal.h"
+#include "cli/chart.h"
 
 namespace millrace::cli {
 namespace {
@@ -133,9 +134,37 @@ void Console::Print(const Document& document, bool as_json) {
     Table(table);
     first = false;
   }
+  for (const cli::Chart& chart : document.charts) {
+    if (!first) {
+      Line("");
+    }
+    Chart(chart);
+    first = false;
+  }
   for (const std::string& line : document.lines) {
     Line(line);
   }
+}
+
+void Console::Chart(const cli::Chart& chart) {
+  const std::string text = FormatChart(
+      chart, {.width = base::TerminalWidth(fileno(out_)), .height = 10, .colours = colours_});
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fflush(out_);
+}
+
+void Console::Redraw(const Document& document, bool is_last) {
+  if (!base::IsTerminal(fileno(out_))) {
+    if (is_last) {
+      Print(document, /*as_json=*/false);
+    }
+    return;
+  }
+  // Home and clear below: the frame is redrawn in place, without flicker.
+  std::fputs(n_frames_++ == 0 ? "\x1b[2J\x1b[H" : "\x1b[H", out_);
+  Print(document, /*as_json=*/false);
+  std::fputs("\x1b[J", out_);
+  std::fflush(out_);
 }
 
 std::string Console::Styled(std::string_view text, Style style) const {

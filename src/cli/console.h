@@ -23,7 +23,11 @@ class Console {
 
   void Line(std::string_view text);
   void Table(const TextTable& table);
+  void Chart(const cli::Chart& chart);
   void Print(const Document& document, bool as_json);
+  /// The document in place of the one that the last Redraw drew; where `out` is no terminal only
+  /// the last one is printed.
+  void Redraw(const Document& document, bool is_last);
   /// The error and its companions, each with its place, context and next step; on standard error.
   void PrintError(const base::Error& error);
   /// `text` in a style, or as it is without colours.
@@ -34,6 +38,7 @@ class Console {
   std::FILE* err_;
   bool colours_;
   bool error_colours_;
+  int n_frames_ = 0;
 };
 
 /// The table as lines of text: a title, a header, a rule, rows; columns two blanks apart. Cells

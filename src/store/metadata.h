@@ -131,6 +131,8 @@ struct SqliteOptions {
   /// How long a statement waits for another process.
   int busy_timeout_ms = 10'000;
   Durability durability = Durability::kDisk;
+  /// For databases of others: nothing is made or changed, the journal's mode neither.
+  bool is_read_only = false;
 };
 
 /// Opens or makes an SQLite database: WAL, foreign keys on, synchronous=FULL for kDisk and NORMAL

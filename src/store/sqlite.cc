@@ -315,8 +315,11 @@ Result<bool> internal::SqliteFileHasTable(const std::filesystem::path& path,
 
 Result<std::unique_ptr<Metadata>> OpenSqlite(const std::filesystem::path& path,
                                              const SqliteOptions& options) {
-  MILL_RETURN_IF_ERROR(base::MakeDirectories(path.has_parent_path() ? path.parent_path() : "."));
-  MILL_ASSIGN_OR_RETURN(auto writer, Sqlite::Open(path, {.busy_timeout_ms = options.busy_timeout_ms,
+  if (!options.is_read_only) {
+    MILL_RETURN_IF_ERROR(base::MakeDirectories(path.has_parent_path() ? path.parent_path() : "."));
+  }
+  MILL_ASSIGN_OR_RETURN(auto writer, Sqlite::Open(path, {.is_read_only = options.is_read_only,
+                                                         .busy_timeout_ms = options.busy_timeout_ms,
                                                          .cache_kib = 8000,
                                                          .most_statements = 256,
                                                          .durability = options.durability}));

@@ -96,6 +96,11 @@ class Registry {
                            const std::string& value);
   Result<void> DeleteModelTag(const std::string& name, const std::string& key);
 
+  /// Takes in a model of another registry with its version numbers, times, stages, tags and
+  /// aliases, in one transaction; versions that are there already stay as they are. Noted in the
+  /// audit log; no webhook hears of it.
+  Result<void> ImportModel(const RegisteredModel& model, const std::vector<ModelVersion>& versions);
+
   /// A new version from a caller of this program, who may name any source: the greatest number
   /// ever used plus one. The model must exist.
   Result<ModelVersion> RegisterVersion(const VersionRequest& request);

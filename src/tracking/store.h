@@ -244,6 +244,18 @@ class TrackingStore {
   Result<void> DeleteLoggedModel(const std::string& model_id);
   Result<Page<LoggedModel>> SearchLoggedModels(const LoggedModelSearch& search);
 
+  // Taking in what another store held. Each repeats without harm.
+
+  /// The experiment of that name, made active; otherwise a new one with the id, or, where that is
+  /// taken, another with the id given as the tag `old_id_tag`. Tags are set.
+  Result<Experiment> ImportExperiment(const Experiment& experiment, const std::string& old_id_tag);
+  /// A run with this id, name, user, times and status, active whatever `info.lifecycle` says, in
+  /// experiment `info.experiment_id`; its artifact URI is one of this store. A run that is there is
+  /// returned as it is.
+  Result<RunInfo> ImportRun(const RunInfo& info, const Tags& tags);
+  /// Without metrics: log them to the runs.
+  Result<LoggedModel> ImportLoggedModel(const LoggedModel& model);
+
   // Upkeep.
 
   /// Ids of deleted runs, deleted at least `older_than` ago, that EraseRuns would erase.

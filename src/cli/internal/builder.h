@@ -22,6 +22,13 @@ struct Parsed {
   RunOptions run;
   std::string pipeline;
   PredictOptions predict;
+  RunsListOptions runs_list;
+  RunsCompareOptions runs_compare;
+  RunsWatchOptions runs_watch;
+  TagChanges tag_changes;
+  bool is_deleted = false;
+  std::string new_name;
+  std::string location;
   std::string input;
   std::string output;
   std::string directory;
@@ -58,8 +65,12 @@ class Builder {
   void AddServe();
   void AddPredict();
   void AddFeatures();
-  void AddRuns();    // commands_runs.cc
+  void AddRuns();  // commands_runs.cc
+  void AddRunsThatWrite(CLI::App& group);
+  void AddExperiments();  // commands_runs.cc
+  void AddTagOptions(CLI::App* app);
   void AddModels();  // commands_models.cc
+  void AddTransfers();
   void AddConfig();
   void AddRest();
   Result<void> Run();
