@@ -3,9 +3,11 @@
 #include "app/documents_runs.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <set>
@@ -71,6 +73,17 @@ std::string Duration(const tracking::RunInfo& info) {
   return base::FormatFixed(seconds, seconds < 10 ? 2 : 0) + " s";
 }
 
+// Four digits after the point where that says something, otherwise four significant ones.
+std::string MetricCell(double value) {
+  const double size = std::abs(value);
+  if (!std::isfinite(value) || value == 0 || (size >= 1e-3 && size < 1e7)) {
+    return base::FormatFixed(value, 4);
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4g", value);
+  return text.data();
+}
+
 // A metric, parameter or tag named "metrics.auc", "params.learner", "tags.team".
 std::string CellOf(const tracking::Run& run, const std::string& column) {
   const std::size_t point = column.find('.');
@@ -78,7 +91,7 @@ std::string CellOf(const tracking::Run& run, const std::string& column) {
   const std::string key = point == std::string::npos ? "" : column.substr(point + 1);
   if (kind == "metrics") {
     const auto found = run.metrics.find(key);
-    return found == run.metrics.end() ? "-" : base::FormatFixed(found->second.value, 4);
+    return found == run.metrics.end() ? "-" : MetricCell(found->second.value);
   }
   const auto& texts = kind == "params" ? run.params : run.tags;
   const auto found = texts.find(key);

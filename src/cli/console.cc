@@ -65,7 +65,34 @@ void AppendCell(std::string& line, std::string_view cell, std::size_t width, boo
 
 }  // namespace
 
-std::string FormatTable(const TextTable& table) {
+namespace {
+
+// Texts come from outside: a line break or an escape sequence in one must not reach the terminal.
+std::string Shown(std::string_view cell) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string shown;
+  for (const char c : cell) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      shown += c;
+    } else if (c == '\n') {
+      shown += "\\n";
+    } else {
+      shown += std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
+    }
+  }
+  return shown;
+}
+
+}  // namespace
+
+std::string FormatTable(const TextTable& given) {
+  TextTable table = given;
+  for (auto& row : table.rows) {
+    for (std::string& cell : row) {
+      cell = Shown(cell);
+    }
+  }
   const std::size_t n = table.columns.size();
   std::vector<std::size_t> widths(n);
   std::vector<bool> right(n, !table.rows.empty());

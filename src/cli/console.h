@@ -42,7 +42,7 @@ class Console {
 };
 
 /// The table as lines of text: a title, a header, a rule, rows; columns two blanks apart. Cells
-/// count as one column per code point.
+/// count as one column per code point; control characters in them are shown as "\\n" and "\\x1b".
 std::string FormatTable(const TextTable& table);
 
 }  // namespace millrace::cli

@@ -58,5 +58,11 @@ TEST(RunReportJson, HasTheDocumentedKeys) {
       R"("status":"ran"}],"status":"ran"})");
 }
 
+TEST(FormatTable, TextsFromOutsideCannotWriteToTheTerminal) {
+  const std::string text = FormatTable({"", {"tag"}, {{"two\nlines \x1b[2J"}}});
+  EXPECT_NE(text.find("two\\nlines \\x1b[2J"), std::string::npos) << text;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
 }  // namespace
 }  // namespace millrace::cli
