@@ -82,14 +82,15 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
       store::Workspace workspace,
       store::Workspace::Open(WorkspacePath(settings, environment->project_root_), create));
   environment->workspace_ = std::make_unique<store::Workspace>(std::move(workspace));
+  const store::Durability durability =
+      settings.is_durable_on_disk ? store::Durability::kDisk : store::Durability::kProcess;
+  MILL_ASSIGN_OR_RETURN(environment->metadata_,
+                        store::OpenMetadata(settings.backend_store_uri,
+                                            environment->workspace_->MetadataPath(), durability));
   MILL_ASSIGN_OR_RETURN(
-      environment->metadata_,
-      store::OpenMetadata(
-          settings.backend_store_uri, environment->workspace_->MetadataPath(),
-          settings.is_durable_on_disk ? store::Durability::kDisk : store::Durability::kProcess));
-  MILL_ASSIGN_OR_RETURN(environment->tracking_, tracking::TrackingStore::Open(
-                                                    *environment->metadata_,
-                                                    *environment->workspace_, environment->clock_));
+      environment->tracking_,
+      tracking::TrackingStore::Open(*environment->metadata_, *environment->workspace_,
+                                    environment->clock_, {.durability = durability}));
   MILL_ASSIGN_OR_RETURN(environment->registry_,
                         tracking::Registry::Open(*environment->metadata_, environment->clock_));
   return environment;

@@ -341,6 +341,11 @@ Result<void> MigrateAll(store::Metadata& metadata) {
   return metadata.Migrate(migrations);
 }
 
+Result<void> MigrateToVersionOne(store::Metadata& metadata) {
+  const std::vector<store::Migration> migrations = {{"tracking", 1, std::string(kTracking)}};
+  return metadata.Migrate(migrations);
+}
+
 Result<Tags> ReadPairs(store::Metadata& metadata, std::string_view table, std::string_view column,
                        const store::Value& id) {
   const std::string sql = "SELECT key, value FROM " + std::string(table) + " WHERE " +

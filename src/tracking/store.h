@@ -94,10 +94,10 @@ struct LoggedModelSearch {
 
 /// Points of several runs for one chart.
 struct BulkHistory {
-  std::vector<std::string> run_ids;
-  std::string key;
-  std::optional<std::int64_t> start_step;
-  std::optional<std::int64_t> end_step;
+  std::vector<std::string> run_ids = {};
+  std::string key = {};
+  std::optional<std::int64_t> start_step = {};
+  std::optional<std::int64_t> end_step = {};
   /// 1 to 2500, per chart: steps are sampled as MLflow does, minima, maxima and last steps kept.
   int max_results = 2500;
 };

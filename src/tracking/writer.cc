@@ -213,10 +213,16 @@ class GroupWriter final : public Writer {
       MILL_RETURN_IF_ERROR(group.BeginTransaction());
       before = group.change() - 1;
     } else {
+      // A batch of metrics alone changes no table: then this is all there is to ask.
+      MILL_ASSIGN_OR_RETURN(const std::uint64_t version, metadata_.DataVersion());
+      if (version == known_version_ && known_change_ >= 0) {
+        return {};
+      }
       MILL_ASSIGN_OR_RETURN(
           const std::vector<store::Row> rows,
           metadata_.Query("SELECT number FROM changes WHERE id = ?", {std::int64_t{1}}));
       before = rows.empty() ? 0 : Int(rows[0][0]);
+      known_version_ = version;
     }
     if (before != known_change_) {
       Tell(&WriteListener::OnForeignWrite);
@@ -236,6 +242,7 @@ class GroupWriter final : public Writer {
   WriteListener* const listener_;
   // Of the thread alone.
   std::int64_t known_change_ = -1;
+  std::uint64_t known_version_ = 0;
 
   base::Mutex mutex_;
   base::CondVar wake_;

@@ -15,6 +15,8 @@ namespace millrace::tracking::internal {
 
 /// Brings both modules' tables to the newest version.
 Result<void> MigrateAll(store::Metadata& metadata);
+/// The tables of tracking as the first released version had them: for tests of what came later.
+Result<void> MigrateToVersionOne(store::Metadata& metadata);
 
 inline std::int64_t Int(const store::Value& value) {
   return store::IntOr(value, 0);
