@@ -125,25 +125,31 @@ class ColumnIndex final : public RunIndex {
     MILL_ASSIGN_OR_RETURN(const std::vector<OwnedRun> changed,
                           loader_.ChangedRuns(change_, most + 1));
     std::vector<std::int64_t> keys;
+    // Looked up before the table grows: rows without a run would be in the way of Find.
+    std::vector<RunRow> rows;
     std::size_t n_new = 0;
     const std::int64_t last = table_.n_runs() == 0 ? -1 : table_.run_keys().back();
     for (const OwnedRun& run : changed) {
       keys.push_back(run.base.run_key);
-      const bool is_new = run.base.run_key > last;
-      if (!is_new && !table_.Find(run.base.run_key).has_value()) {
+      if (run.base.run_key > last) {
+        rows.push_back(static_cast<RunRow>(table_.n_runs() + n_new++));
+        continue;
+      }
+      const std::optional<RunRow> known = table_.Find(run.base.run_key);
+      if (!known) {
         return false;
       }
-      n_new += is_new ? 1 : 0;
+      rows.push_back(*known);
     }
     if (changed.size() > most) {
       return false;
     }
     MILL_ASSIGN_OR_RETURN(const std::vector<TextCell> texts, loader_.Texts(table_, keys));
     const std::unique_lock writing(table_mutex_);
-    auto next = static_cast<RunRow>(table_.n_runs());
     table_.Grow(table_.n_runs() + n_new);
-    for (const OwnedRun& run : changed) {
-      const RunRow row = run.base.run_key > last ? next++ : *table_.Find(run.base.run_key);
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+      const OwnedRun& run = changed[i];
+      const RunRow row = rows[i];
       table_.SetRun(row, run.View());
       for (const auto& column : table_.columns()) {
         if (column->texts != nullptr) {
