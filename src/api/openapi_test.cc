@@ -9,6 +9,7 @@
 #include "api/router.h"
 #include "api/tracking_testing.h"
 #include "base/yaml.h"
+#include "store/artifacts.h"
 #include "store/key_value.h"
 
 namespace millrace::api {
@@ -29,6 +30,7 @@ class OpenApiTest : public TrackingApiTest {
     parts.online = online_.get();
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
+    parts.artifacts = artifacts_.get();
     parts.description = "openapi: 3.1.0\n";
     full_ = std::make_unique<Api>(Context{}, std::move(parts));
     const std::optional<YamlNode> paths = document_.Find("paths");
@@ -105,14 +107,21 @@ class OpenApiTest : public TrackingApiTest {
   }
 
   std::unique_ptr<store::KeyValue> online_ = store::MakeMemoryKeyValue();
+  std::unique_ptr<store::ArtifactStore> artifacts_ =
+      store::OpenArtifacts(*workspace_, "", *metadata_).value();
   YamlNode document_;
   std::unique_ptr<Api> full_;
   std::map<std::string, YamlNode> operations_;
 };
 
-// The twin of a route of MLflow's web pages, or the path itself.
-std::string WithoutAjax(const std::string& path) {
-  return path.starts_with("/ajax-api/") ? "/api/" + path.substr(10) : path;
+// The twin of a route of MLflow's web pages, or the path itself; a rest of the path is a parameter
+// like any other.
+std::string WithoutAjax(const std::string& pattern) {
+  std::string path = pattern.starts_with("/ajax-api/") ? "/api/" + pattern.substr(10) : pattern;
+  if (const std::size_t dots = path.find("...}"); dots != std::string::npos) {
+    path.erase(dots, 3);
+  }
+  return path;
 }
 
 TEST_F(OpenApiTest, DescribesEveryRouteAndNoOther) {

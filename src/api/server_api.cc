@@ -200,6 +200,12 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
     internal::AddLoggedModelRoutes(*parts.tracking, impl_->router);
     internal::AddGraphqlRoutes(impl_->router, [](const net::Request&) { return std::nullopt; });
   }
+  if (parts.artifacts != nullptr) {
+    internal::AddArtifactRoutes(*parts.artifacts, impl_->router);
+    if (parts.tracking != nullptr) {
+      internal::AddArtifactViews(*parts.artifacts, *parts.tracking, parts.registry, impl_->router);
+    }
+  }
   if (parts.registry != nullptr) {
     internal::AddRegistryRoutes(*parts.registry, impl_->router);
     internal::AddVersionRoutes(*parts.registry, impl_->router);

@@ -15,8 +15,9 @@ namespace millrace::serving {
 class EndpointSet;
 }
 namespace millrace::store {
+class ArtifactStore;
 class KeyValue;
-}
+}  // namespace millrace::store
 namespace millrace::tracking {
 class Registry;
 class TrackingStore;
@@ -36,6 +37,8 @@ struct ApiParts {
   /// interface out.
   tracking::TrackingStore* tracking = nullptr;
   tracking::Registry* registry = nullptr;
+  /// Null leaves the artifact proxy and the views of artifacts out.
+  store::ArtifactStore* artifacts = nullptr;
   SecurityOptions security = {};
   /// docs/api/openapi.yaml, for /api/openapi.yaml; empty leaves that route out.
   std::string_view description = {};

@@ -9,6 +9,7 @@
 #include "app/doctor.h"
 #include "app/documents.h"
 #include "app/environment.h"
+#include "app/garbage.h"
 #include "app/internal/ask.h"
 #include "app/predict.h"
 #include "app/project.h"
@@ -117,6 +118,13 @@ Result<cli::Document> AppActions::ExportMlflow(const cli::Invocation& invocation
   MILL_ASSIGN_OR_RETURN(const auto environment,
                         Environment::Open(invocation, /*create=*/false, stop_));
   return app::ExportMlflow(*environment, to);
+}
+
+Result<cli::Document> AppActions::CollectGarbage(const cli::Invocation& invocation,
+                                                 const cli::GarbageOptions& options) {
+  return Ask(invocation, [&options](Environment& environment) {
+    return app::CollectGarbage(environment, options);
+  });
 }
 
 Result<cli::Document> AppActions::ConfigShow(const cli::Invocation& invocation) {

@@ -60,6 +60,8 @@ class AppActions final : public cli::Actions {
                                      const std::string& from) override;
   Result<cli::Document> ExportMlflow(const cli::Invocation& invocation,
                                      const std::string& to) override;
+  Result<cli::Document> CollectGarbage(const cli::Invocation& invocation,
+                                       const cli::GarbageOptions& options) override;
   Result<cli::Document> ConfigShow(const cli::Invocation& invocation) override;
   Result<cli::Document> Doctor(const cli::Invocation& invocation) override;
   Result<cli::Document> Schema(const std::string& kind) override;

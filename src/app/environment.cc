@@ -32,6 +32,7 @@ cli::Values FileValues(const ProjectFile& file) {
   add("seed", file.seed);
   add("workspace", file.workspace);
   add("backend_store_uri", file.backend_store_uri);
+  add("artifacts_destination", file.artifacts_destination);
   add("durability", file.durability);
   add("threads", file.threads);
   add("log_level", file.log_level);
@@ -94,6 +95,14 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
   MILL_ASSIGN_OR_RETURN(environment->registry_,
                         tracking::Registry::Open(*environment->metadata_, environment->clock_));
   return environment;
+}
+
+Result<store::ArtifactStore*> Environment::Artifacts() {
+  if (artifacts_ == nullptr) {
+    MILL_ASSIGN_OR_RETURN(
+        artifacts_, store::OpenArtifacts(*workspace_, settings_.artifacts_destination, *metadata_));
+  }
+  return artifacts_.get();
 }
 
 Environment::~Environment() = default;

@@ -19,6 +19,7 @@
 #include "cli/settings.h"
 #include "features/online.h"
 #include "learners/registry.h"
+#include "store/artifacts.h"
 #include "store/key_value.h"
 #include "store/lock.h"
 #include "store/metadata.h"
@@ -51,6 +52,8 @@ class Environment {
   store::Metadata& metadata() { return *metadata_; }
   tracking::TrackingStore& tracking() { return *tracking_; }
   tracking::Registry& registry() { return *registry_; }
+  /// Where artifacts are kept; opened by the first call, which may ask an object store.
+  Result<store::ArtifactStore*> Artifacts();
 
   /// Becomes the one process that writes the online store, at `address` (empty: none).
   ///   - kFailedPrecondition names the process that holds the workspace.
@@ -81,6 +84,7 @@ class Environment {
   learners::LearnerRegistry learners_;
   std::unique_ptr<store::Workspace> workspace_;
   std::unique_ptr<store::Metadata> metadata_;
+  std::unique_ptr<store::ArtifactStore> artifacts_;
   std::unique_ptr<tracking::TrackingStore> tracking_;
   std::unique_ptr<tracking::Registry> registry_;
   std::optional<store::WorkspaceLock> lock_;

@@ -18,6 +18,10 @@ const base::Declaration<ProjectFile>& ProjectFile::Declared() {
           .Field("backend_store_uri", &ProjectFile::backend_store_uri,
                  "Database of experiments, runs and models: postgresql://user@host/database, "
                  "sqlite:///path, or empty for the workspace's own.")
+          .Field("artifacts_destination", &ProjectFile::artifacts_destination,
+                 "Where artifacts are kept: a folder, s3://bucket/folder, "
+                 "abfss://container@account.dfs.core.windows.net/folder, or empty for the "
+                 "workspace.")
           .Field("durability", &ProjectFile::durability,
                  "What an acknowledged write survives: a power failure (disk), or only the end of "
                  "this program (process).",

@@ -50,6 +50,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.online = key_value;
   parts.tracking = &environment.tracking();
   parts.registry = &environment.registry();
+  MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
   parts.security = SecurityOf(environment.settings());
   parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));

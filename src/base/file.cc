@@ -221,6 +221,10 @@ Result<void> AppendFile(const fs::path& path, std::string_view bytes) {
   return is_new ? SyncPath(ParentOf(path)) : Result<void>();
 }
 
+fs::path FreshTemporary(const fs::path& dir) {
+  return TemporaryFor(dir / "t");
+}
+
 Result<void> RemoveStaleTemporaries(const fs::path& dir) {
   std::error_code code;
   for (fs::directory_iterator entry(dir, code); !code && entry != fs::directory_iterator();

@@ -29,6 +29,10 @@ Result<void> ReplaceAtomic(
 /// a part of `bytes`.
 Result<void> AppendFile(const std::filesystem::path& path, std::string_view bytes);
 
+/// A name that is not in use in `dir` and that RemoveStaleTemporaries knows; for writers that build
+/// a file over some time and then rename it. Nothing is made yet.
+std::filesystem::path FreshTemporary(const std::filesystem::path& dir);
+
 /// Removes temporaries that killed processes left in `dir` (not in folders below); those of living
 /// processes stay.
 Result<void> RemoveStaleTemporaries(const std::filesystem::path& dir);

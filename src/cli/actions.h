@@ -2,6 +2,7 @@
 // What the command line asks of the program; `app` fulfils it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -112,6 +113,13 @@ struct TagChanges {
   std::vector<std::string> remove;
 };
 
+struct GarbageOptions {
+  /// Only runs deleted at least this long ago.
+  std::chrono::milliseconds older_than{0};
+  /// Without it nothing is removed.
+  bool is_meant = false;
+};
+
 /// Every command that needs the whole program. Errors reach the user as they are.
 class Actions {
  public:
@@ -165,6 +173,9 @@ class Actions {
   virtual Result<Document> ImportMlflow(const Invocation& invocation, const std::string& from) = 0;
   /// Copies everything of the workspace into an MLflow store.
   virtual Result<Document> ExportMlflow(const Invocation& invocation, const std::string& to) = 0;
+  /// Deleted runs, their artifacts and bytes that nothing names: listed, or removed for good.
+  virtual Result<Document> CollectGarbage(const Invocation& invocation,
+                                          const GarbageOptions& options) = 0;
   virtual Result<Document> ConfigShow(const Invocation& invocation) = 0;
   virtual Result<Document> Doctor(const Invocation& invocation) = 0;
   /// The JSON Schema of one kind of project file, or, without a kind, the list of kinds.

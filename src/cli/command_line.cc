@@ -44,6 +44,7 @@ void Builder::AddCommands() {
   AddExperiments();
   AddModels();
   AddTransfers();
+  AddGarbage();
   AddConfig();
   AddRest();
 }

@@ -123,6 +123,11 @@ class RecordingActions final : public Actions {
   Result<Document> ExportMlflow(const Invocation& asked, const std::string& to) override {
     return Answer("export mlflow " + to, asked);
   }
+  Result<Document> CollectGarbage(const Invocation& asked, const GarbageOptions& options) override {
+    return Answer(
+        "gc " + std::to_string(options.older_than.count()) + (options.is_meant ? " yes" : ""),
+        asked);
+  }
   Result<Document> ConfigShow(const Invocation& asked) override {
     return Answer("config show", asked);
   }

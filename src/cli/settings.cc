@@ -61,6 +61,13 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        "or empty for the workspace's own.",
        {},
        {}},
+      {"artifacts_destination",
+       "",
+       "Where artifacts are kept: a folder, s3://bucket/folder, "
+       "abfss://container@account.dfs.core.windows.net/folder, or empty for the workspace.",
+       {},
+       {},
+       "_MLFLOW_SERVER_ARTIFACT_DESTINATION"},
       {"durability",
        "disk",
        "What an acknowledged write survives: a power failure (disk), or only the end of this "
@@ -148,6 +155,7 @@ Result<Settings> ResolveSettings(
   const auto value = [&](const char* name) { return settings.resolved.at(name).value; };
   settings.workspace = value("workspace");
   settings.backend_store_uri = value("backend_store_uri");
+  settings.artifacts_destination = value("artifacts_destination");
   settings.is_durable_on_disk = value("durability") == "disk";
   settings.threads = std::stoi(value("threads"));
   settings.log_level = ParseLevel(value("log_level"));

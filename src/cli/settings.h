@@ -48,7 +48,8 @@ struct ResolvedSetting {
 struct Settings {
   std::string
       workspace;  ///< empty: `.millrace` in the project, or in the current folder without one
-  std::string backend_store_uri;  ///< empty: the workspace's own database
+  std::string backend_store_uri;      ///< empty: the workspace's own database
+  std::string artifacts_destination;  ///< empty: the workspace
   bool is_durable_on_disk = true;
   int threads = 0;  ///< 0: as many as the machine has cores
   base::LogLevel log_level = base::LogLevel::kWarn;

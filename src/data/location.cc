@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
 #include <system_error>
 #include <vector>
 
+#include <arrow/filesystem/azurefs.h>
 #include <arrow/filesystem/filesystem.h>
 #include <arrow/io/file.h>
 
@@ -47,6 +49,22 @@ Result<void> LoadS3() {
   return {};
 }
 
+// Arrow takes tokens and principals of Azure from the environment by itself, but no account key,
+// which is what storage accounts and Azurite begin with.
+arrow::Result<std::shared_ptr<arrow::fs::FileSystem>> OpenAzure(const std::string& uri,
+                                                                std::string* path) {
+  const char* const key = std::getenv("AZURE_STORAGE_ACCESS_KEY");
+  if (key == nullptr || *key == '\0') {
+    return arrow::fs::FileSystemFromUri(uri, path);
+  }
+  ARROW_ASSIGN_OR_RAISE(arrow::fs::AzureOptions options,
+                        arrow::fs::AzureOptions::FromUri(uri, path));
+  ARROW_RETURN_NOT_OK(options.ConfigureAccountKeyCredential(key));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::fs::FileSystem> opened,
+                        arrow::fs::AzureFileSystem::Make(options));
+  return opened;
+}
+
 // Names of the regular files beside a path that is missing, for a hint.
 std::vector<std::string> Siblings(const std::filesystem::path& path) {
   std::vector<std::string> names;
@@ -71,7 +89,8 @@ Error WithCredentialsHint(Error error, std::string_view uri) {
           ? "check the network, the bucket, ?region=... in the URI, and AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY in the environment"
           : "check the network, the account in container@account.dfs.core.windows.net, and "
-            "AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET in the environment");
+            "AZURE_STORAGE_ACCESS_KEY, or AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "AZURE_CLIENT_SECRET, in the environment");
 }
 
 Error MissingFile(const std::filesystem::path& path) {
@@ -124,7 +143,9 @@ Result<Location> Location::Parse(std::string_view text) {
   Location location;
   location.text_ = text;
   auto opened = internal::Guarded("opening", text, [&] {
-    return Check(arrow::fs::FileSystemFromUri(location.text_, &location.path_), "opening", text);
+    return Check(scheme == "s3" ? arrow::fs::FileSystemFromUri(location.text_, &location.path_)
+                                : OpenAzure(location.text_, &location.path_),
+                 "opening", text);
   });
   if (!opened.ok()) {
     return WithCredentialsHint(std::move(opened).error(), scheme);

@@ -24,6 +24,8 @@ class Location {
   /// Reads a local path or a URI: `file:///data/a.parquet`, `s3://bucket/key`,
   /// `abfs://container@account.dfs.core.windows.net/path`. An S3 URI should end in `?region=...`:
   /// without it the bucket is asked for its region here; otherwise nothing is contacted yet.
+  /// Credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+  /// AZURE_STORAGE_ACCESS_KEY or what Azure's own libraries read there.
   ///   - kInvalidArgument names an unknown scheme and lists the known ones, or says what of the URI
   ///   is malformed;
   ///   - kUnavailable if the plug-in library of the scheme is not installed.

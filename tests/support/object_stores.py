@@ -5,10 +5,9 @@ import contextlib
 import os
 import pathlib
 import re
-import select
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -20,30 +19,22 @@ AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-def _listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _line_with(process, pattern, seconds=60):
-    """The first match in what the process says on its output."""
-    end, text = time.monotonic() + seconds, ""
-    while time.monotonic() < end and process.poll() is None:
-        if select.select([process.stdout], [], [], 1)[0]:
-            text += os.read(process.stdout.fileno(), 4096).decode(errors="replace")
-            if found := re.search(pattern, text):
-                return found
-    raise AssertionError(f"{process.args[0]} did not start: {text[-2000:]}")
-
-
 @contextlib.contextmanager
-def _process(arguments, **options):
-    process = subprocess.Popen([str(a) for a in arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def _process(arguments, pattern, seconds=60, **options):
+    """Runs a server; gives the first match of a pattern in what it says. Its output goes to a file: nobody would empty a pipe."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen([str(a) for a in arguments], stdout=output, stderr=subprocess.STDOUT, **options)
+        try:
+            end, text = time.monotonic() + seconds, ""
+            while not (found := re.search(pattern, text)):
+                if time.monotonic() > end or process.poll() is not None:
+                    raise AssertionError(f"{arguments[0]} did not start: {text[-2000:]}")
+                time.sleep(0.05)
+                text = os.pread(output.fileno(), 100_000, 0).decode(errors="replace")
+            yield found.group(1)
+        finally:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
@@ -51,18 +42,16 @@ def azurite(folder):
     """The address of a blob service with its data in `folder`, for example "127.0.0.1:43123"."""
     arguments = [NODE, AZURITE, "--location", folder, "--blobHost", "127.0.0.1", "--blobPort", "0", "--skipApiVersionCheck",
                  "--disableTelemetry"]
-    with _process(arguments) as process:
-        found = _line_with(process, r"listens on http://(127\.0\.0\.1:\d+)")
-        yield found.group(1)
+    with _process(arguments, r"listens on http://(127\.0\.0\.1:\d+)") as address:
+        yield address
 
 
 @contextlib.contextmanager
 def moto():
     """The address of an S3 service that keeps everything in memory."""
-    with _process([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
-        found = _line_with(process, r"Running on http://(127\.0\.0\.1:\d+)")
-        assert _listens(int(found.group(1).split(":")[1]))
-        yield found.group(1)
+    arguments = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with _process(arguments, r"Running on http://(127\.0\.0\.1:\d+)") as address:
+        yield address
 
 
 def make_container(address, name):

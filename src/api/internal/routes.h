@@ -12,6 +12,9 @@
 #include "api/server_api.h"
 #include "base/result.h"
 
+namespace millrace::store {
+class ArtifactStore;
+}
 namespace millrace::tracking {
 class Registry;
 class TrackingStore;
@@ -48,6 +51,12 @@ void AddLoggedModelRoutes(tracking::TrackingStore& store, Router& router);
 void AddRegistryRoutes(tracking::Registry& registry, Router& router);
 /// /model-versions/...
 void AddVersionRoutes(tracking::Registry& registry, Router& router);
+/// /api/2.0/mlflow-artifacts/...
+void AddArtifactRoutes(store::ArtifactStore& store, Router& router);
+/// /artifacts/..., /logged-models/{id}/artifacts/..., /get-artifact, /model-versions/get-artifact,
+/// upload-artifact. Without a registry, not those of its versions.
+void AddArtifactViews(store::ArtifactStore& store, tracking::TrackingStore& tracking,
+                      tracking::Registry* registry, Router& router);
 /// The refusal of a request that its sender may not make, or nothing.
 using AllowRequest = std::function<std::optional<net::Response>(const net::Request&)>;
 /// /graphql, over the routes of the router; each request behind it is asked for by `allow`.

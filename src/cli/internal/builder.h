@@ -35,6 +35,8 @@ struct Parsed {
   std::string view;
   std::string name;
   std::vector<std::string> names;
+  GarbageOptions garbage;
+  std::string older_than;
 };
 
 /// The command that was chosen: prints its own answer.
@@ -72,6 +74,7 @@ class Builder {
   void AddModels();  // commands_models.cc
   void AddTransfers();
   void AddConfig();
+  void AddGarbage();  // commands_gc.cc
   void AddRest();
   Result<void> Run();
   Result<void> Completion();
