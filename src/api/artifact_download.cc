@@ -184,7 +184,7 @@ net::Response DownloadReply(const net::Request& request, std::string_view path,
     char byte = 0;
     const Result<std::size_t> checked = reader->ReadAt(range.begin, {&byte, 1});
     if (!checked.ok()) {
-      return MlflowError(checked.error());
+      return RestError(checked.error());
     }
   }
   response.source =

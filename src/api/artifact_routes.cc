@@ -42,12 +42,12 @@ class UploadSink final : public net::BodySink {
       : writer_(std::move(writer)), is_part_(is_part) {}
   std::optional<net::Response> Write(std::string_view bytes) override {
     const Result<void> written = writer_->Write(bytes);
-    return written.ok() ? std::nullopt : std::optional(MlflowError(written.error()));
+    return written.ok() ? std::nullopt : std::optional(RestError(written.error()));
   }
   void Finish(const net::Request&, net::Reply reply) override {
     const Result<std::string> sha256 = writer_->Commit();
     if (!sha256.ok()) {
-      reply.Send(MlflowError(sha256.error()));
+      reply.Send(RestError(sha256.error()));
       return;
     }
     net::Response response = JsonReply("{}");
@@ -65,7 +65,7 @@ class UploadSink final : public net::BodySink {
 net::BodyRoute ToSink(Result<std::unique_ptr<store::ArtifactWriter>> writer, bool is_part) {
   net::BodyRoute route;
   if (!writer.ok()) {
-    route.refusal = MlflowError(writer.error());
+    route.refusal = RestError(writer.error());
     return route;
   }
   route.sink = std::make_unique<UploadSink>(std::move(*writer), is_part);
@@ -93,13 +93,13 @@ net::Response Download(ArtifactStore& store, const RoutedRequest& request) {
   Result<std::unique_ptr<store::ArtifactReader>> reader =
       path.ok() ? store.Open(*path) : path.error();
   return reader.ok() ? DownloadReply(request.http, *path, std::move(*reader))
-                     : MlflowError(reader.error());
+                     : RestError(reader.error());
 }
 
 net::Response Remove(ArtifactStore& store, const RoutedRequest& request) {
   const Result<std::string> path = PathOfUrl(request.params[0]);
   const Result<void> removed = path.ok() ? store.Remove(*path) : path.error();
-  return removed.ok() ? JsonReply("{}") : MlflowError(removed.error());
+  return removed.ok() ? JsonReply("{}") : RestError(removed.error());
 }
 
 Result<std::string> List(ArtifactStore& store, const Message& in) {

@@ -53,16 +53,16 @@ net::Response FileBelow(ArtifactStore& store, const net::Request& request,
                         const Result<std::string>& uri, const std::string& text) {
   const Result<std::string> path = PathOfField(text);
   if (!path.ok()) {
-    return MlflowError(path.error());
+    return RestError(path.error());
   }
   if (!uri.ok()) {
-    return MlflowError(uri.error());
+    return RestError(uri.error());
   }
   const Result<std::string> whole = Below(*uri, *path);
   Result<std::unique_ptr<store::ArtifactReader>> reader =
       whole.ok() ? store.Open(*whole) : whole.error();
   return reader.ok() ? DownloadReply(request, *path, std::move(*reader))
-                     : MlflowError(reader.error());
+                     : RestError(reader.error());
 }
 
 Result<std::string> ListBelow(ArtifactStore& store, const std::string& uri,
@@ -114,7 +114,7 @@ net::Response UploadToRun(ArtifactStore& store, tracking::TrackingStore& trackin
     return {};
   };
   const Result<void> done = put();
-  return done.ok() ? JsonReply("{}") : MlflowError(done.error());
+  return done.ok() ? JsonReply("{}") : RestError(done.error());
 }
 
 // MLflow's words for a root that its clients reach through the server.

@@ -287,10 +287,19 @@ Result<bool> LocalArtifacts::RemoveUnreferenced(const BlobInfo& blob) {
 Result<Garbage> LocalArtifacts::CollectGarbage(const GarbageOptions& options) {
   Garbage garbage;
   MILL_ASSIGN_OR_RETURN(garbage.n_uploads, CollectUploads(options));
+  std::error_code error;
   if (options.remove) {
     MILL_RETURN_IF_ERROR(base::RemoveStaleTemporaries(blobs_dir_));
+    MILL_RETURN_IF_ERROR(base::RemoveStaleTemporaries(tree_.root()));
+    for (fs::recursive_directory_iterator entry(tree_.root(), error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (entry->is_directory(error) && !entry->is_symlink(error)) {
+        MILL_RETURN_IF_ERROR(base::RemoveStaleTemporaries(entry->path()));
+      }
+    }
+    // A folder that somebody removes meanwhile has nothing left to remove.
+    error.clear();
   }
-  std::error_code error;
   for (fs::recursive_directory_iterator entry(blobs_dir_, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
