@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Endpoints that log to runs: metrics, parameters, tags, batches, inputs and outputs. The first
 // four answer from the writer's thread, when what was sent is durable.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -75,25 +76,48 @@ tracking::Metric ReadMetric(const Object& in) {
           .dataset_digest = in.Text("dataset_digest")};
 }
 
-void LogMetric(TrackingStore& store, const Message& in, Finish finish) {
+// Characters of a UTF-8 text.
+std::size_t Length(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+Result<void> CheckLengths(const tracking::Batch& batch) {
+  constexpr std::size_t kMaxParam = 6000;
+  constexpr std::size_t kMaxTag = 8000;
+  for (const tracking::Param& param : batch.params) {
+    if (Length(param.value) > kMaxParam) {
+      return base::InvalidArgument("'Param value' exceeds the maximum length of 6000 characters");
+    }
+  }
+  for (const auto& [key, value] : batch.tags) {
+    if (Length(value) > kMaxTag) {
+      return base::InvalidArgument("'value' exceeds the maximum length of 8000 characters");
+    }
+  }
+  return {};
+}
+
+tracking::Batch ReadMetricBatch(const Message& in) {
   tracking::Batch batch;
   batch.metrics.push_back(ReadMetric(in));
-  store.LogBatchAsync(in.RunId(), std::move(batch), std::move(finish));
+  return batch;
 }
 
-void LogParam(TrackingStore& store, const Message& in, Finish finish) {
+tracking::Batch ReadParamBatch(const Message& in) {
   tracking::Batch batch;
   batch.params.push_back({.key = in.Text("key"), .value = in.Text("value")});
-  store.LogBatchAsync(in.RunId(), std::move(batch), std::move(finish));
+  return batch;
 }
 
-void SetTag(TrackingStore& store, const Message& in, Finish finish) {
+tracking::Batch ReadTagBatch(const Message& in) {
   tracking::Batch batch;
   batch.tags[in.Text("key")] = in.Text("value");
-  store.LogBatchAsync(in.RunId(), std::move(batch), std::move(finish));
+  return batch;
 }
 
-void LogBatch(TrackingStore& store, const Message& in, Finish finish) {
+tracking::Batch ReadBatch(const Message& in) {
   tracking::Batch batch;
   const std::vector<Object> metrics = in.Objects("metrics");
   batch.metrics.reserve(metrics.size());
@@ -104,7 +128,7 @@ void LogBatch(TrackingStore& store, const Message& in, Finish finish) {
     batch.params.push_back({.key = param.Text("key"), .value = param.Text("value")});
   }
   batch.tags = ReadTags(in, "tags");
-  store.LogBatchAsync(in.RunId(), std::move(batch), std::move(finish));
+  return batch;
 }
 
 Result<void> LogInputs(TrackingStore& store, const Message& in) {
@@ -192,20 +216,26 @@ Result<void> LogModel(TrackingStore& store, base::Mutex& mutex, const Message& i
 
 }  // namespace
 
-void AddLoggingRoutes(TrackingStore& store, Router& router) {
+void AddLoggingRoutes(TrackingStore& store, bool refuses_long_values, Router& router) {
   const Mount mount(router);
-  mount.AddAsync(
-      "POST", "/mlflow/runs/log-metric", kLogMetric,
-      [&store](const Message& in, Finish finish) { LogMetric(store, in, std::move(finish)); });
-  mount.AddAsync(
-      "POST", "/mlflow/runs/log-parameter", kLogPair,
-      [&store](const Message& in, Finish finish) { LogParam(store, in, std::move(finish)); });
-  mount.AddAsync(
-      "POST", "/mlflow/runs/set-tag", kLogPair,
-      [&store](const Message& in, Finish finish) { SetTag(store, in, std::move(finish)); });
-  mount.AddAsync(
-      "POST", "/mlflow/runs/log-batch", kLogBatch,
-      [&store](const Message& in, Finish finish) { LogBatch(store, in, std::move(finish)); });
+  const auto add = [&](std::string_view path, std::span<const Field> fields,
+                       tracking::Batch (*read)(const Message&)) {
+    mount.AddAsync("POST", path, fields,
+                   [&store, refuses_long_values, read](const Message& in, Finish finish) {
+                     tracking::Batch batch = read(in);
+                     if (refuses_long_values) {
+                       if (Result<void> fits = CheckLengths(batch); !fits.ok()) {
+                         finish(std::move(fits));
+                         return;
+                       }
+                     }
+                     store.LogBatchAsync(in.RunId(), std::move(batch), std::move(finish));
+                   });
+  };
+  add("/mlflow/runs/log-metric", kLogMetric, ReadMetricBatch);
+  add("/mlflow/runs/log-parameter", kLogPair, ReadParamBatch);
+  add("/mlflow/runs/set-tag", kLogPair, ReadTagBatch);
+  add("/mlflow/runs/log-batch", kLogBatch, ReadBatch);
   mount.AddAction("POST", "/mlflow/runs/log-inputs", kLogInputs,
                   [&store](const Message& in) { return LogInputs(store, in); });
   mount.AddAction("POST", "/mlflow/runs/outputs", kLogOutputs,

@@ -4,6 +4,7 @@
 #include "api/internal/message.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -24,13 +25,53 @@ bool IsNumber(JsonKind kind) {
          kind == JsonKind::kMinusInfinity;
 }
 
-// The value found under `name`, if it is there and not null.
-std::optional<JsonValue> FindSet(const JsonValue& object, std::string_view name) {
-  const JsonField field = FindField(object, name);
-  if (!field.found || field.value.kind() == JsonKind::kNull) {
-    return std::nullopt;
+// Whether `camel` is the JSON name that protocol buffers give the field: "maxResults" for
+// "max_results".
+bool IsCamelCase(std::string_view name, std::string_view camel) {
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < name.size(); ++i, ++at) {
+    char wanted = name[i];
+    if (wanted == '_' && i + 1 < name.size()) {
+      wanted = static_cast<char>(std::toupper(static_cast<unsigned char>(name[++i])));
+    }
+    if (at >= camel.size() || camel[at] != wanted) {
+      return false;
+    }
   }
-  return field.value;
+  return at == camel.size();
+}
+
+struct Found {
+  std::optional<JsonValue> value;
+  bool has_both_names = false;
+};
+
+// The value of a field under either of its names, if it is there and not null.
+Found FindEither(const JsonValue& object, std::string_view name) {
+  Found found;
+  std::optional<JsonValue> camel;
+  std::string scratch;
+  for (auto i = object.begin(); i != object.end(); ++i) {
+    const std::string_view key = (*i).Text(scratch);
+    const bool is_name = key == name;
+    const bool is_camel = !is_name && key.size() < name.size() && IsCamelCase(name, key);
+    ++i;
+    if (is_name) {
+      found.value = *i;
+    } else if (is_camel) {
+      camel = *i;
+    }
+  }
+  found.has_both_names = found.value.has_value() && camel.has_value();
+  found.value = found.value ? found.value : camel;
+  if (found.value && found.value->kind() == JsonKind::kNull) {
+    found.value.reset();
+  }
+  return found;
+}
+
+std::optional<JsonValue> FindSet(const JsonValue& object, std::string_view name) {
+  return FindEither(object, name).value;
 }
 
 std::optional<std::int64_t> ParseInt(std::string_view text) {
@@ -214,7 +255,13 @@ Result<void> CheckInside(const Field& field, const JsonValue& value, const Place
 
 Result<void> Check(const JsonValue& object, std::span<const Field> fields, const Place* outer) {
   for (const Field& field : fields) {
-    std::optional<JsonValue> value = FindSet(object, field.name);
+    const Found found = FindEither(object, field.name);
+    if (found.has_both_names) {
+      // Whoever checks one and acts by the other would be misled.
+      return base::InvalidArgument("Request specifies both '" + std::string(field.name) +
+                                   "' and its camelCase form; provide only one of them.");
+    }
+    std::optional<JsonValue> value = found.value;
     if (!value && !field.old_name.empty()) {
       value = FindSet(object, field.old_name);
     }

@@ -147,6 +147,15 @@ TEST_F(MessageTest, ABodyMayBeJsonInAJsonString) {
   EXPECT_EQ(in->Int("count"), 3);
 }
 
+TEST_F(MessageTest, NamesMayBeInCamelCaseButNotBoth) {
+  const auto in = Post(R"({"name":"a","isOn":true})");
+  ASSERT_TRUE(in.ok());
+  EXPECT_TRUE(in->Bool("is_on"));
+  EXPECT_FALSE(Post(R"({"name":"a","isOnn":true})")->Has("is_on"));
+  EXPECT_EQ(Refusal(R"({"name":"a","isOn":true,"is_on":false})"),
+            "Request specifies both 'is_on' and its camelCase form; provide only one of them.");
+}
+
 TEST_F(MessageTest, AGetRequestIsReadFromItsQuery) {
   const auto in =
       Read("GET", "/x?name=a%2Fb+c&count=7&texts=x&texts=y&is_on=True&nobody=1", "", "");

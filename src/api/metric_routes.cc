@@ -170,7 +170,9 @@ Result<std::string> Bulk(TrackingStore& store, const Message& in) {
     MILL_RETURN_IF_ERROR(page);
     runs.push_back({run_id, std::move(page->items)});
   }
-  return PointsOfRuns(runs, *key, static_cast<std::size_t>(max_results));
+  const std::string body = PointsOfRuns(runs, *key, static_cast<std::size_t>(max_results));
+  // This one route of MLflow's writes the list where it is empty, too.
+  return body == "{}" ? std::string(R"({"metrics":[]})") : body;
 }
 
 Result<std::string> Plot(TrackingStore& store, const Message& in) {

@@ -22,6 +22,8 @@ namespace {
 // Threads for what waits: disks, object stores, other servers. They wait far more than they
 // compute.
 constexpr int kPoolThreads = 8;
+// Read within a few hundred microseconds: a batch of a thousand metrics.
+constexpr std::size_t kShortBody = 256 * 1024;
 
 std::string_view CodeOfStatus(int status) {
   switch (status) {
@@ -70,6 +72,7 @@ struct Api::Impl {
   net::Response Failed(const net::Request& request, std::string_view pattern,
                        std::string_view what) const;
   net::Response Answer(const RoutedRequest& request, const Router::Match& match) const;
+  void Begin(const RoutedRequest& request, const Router::Match& match, net::Reply reply) const;
   void AnswerLater(RoutedRequest request, const Router::Match& match, net::Reply reply) const;
 };
 
@@ -162,16 +165,8 @@ net::Response Api::Impl::Answer(const RoutedRequest& request, const Router::Matc
   }
 }
 
-void Api::Impl::AnswerLater(RoutedRequest request, const Router::Match& match,
-                            net::Reply reply) const {
-  if (match.action->blocks) {
-    // A task must be copyable, which a Reply is not.
-    pool.Submit([this, request = std::move(request), match,
-                 owed = std::make_shared<net::Reply>(std::move(reply))] {
-      owed->Send(Answer(request, match));
-    });
-    return;
-  }
+void Api::Impl::Begin(const RoutedRequest& request, const Router::Match& match,
+                      net::Reply reply) const {
   try {
     match.action->answer_later(request, std::move(reply));
   } catch (const std::exception& e) {
@@ -180,6 +175,24 @@ void Api::Impl::AnswerLater(RoutedRequest request, const Router::Match& match,
       logger->Error("api", "handler_threw", {{"route", match.pattern}, {"what", e.what()}});
     }
   }
+}
+
+void Api::Impl::AnswerLater(RoutedRequest request, const Router::Match& match,
+                            net::Reply reply) const {
+  // Reading a long body takes its time as well.
+  if (!match.action->blocks && request.http.body.size() <= kShortBody) {
+    Begin(request, match, std::move(reply));
+    return;
+  }
+  // A task must be copyable, which a Reply is not.
+  pool.Submit([this, request = std::move(request), match,
+               owed = std::make_shared<net::Reply>(std::move(reply))] {
+    if (match.action->answer) {
+      owed->Send(Answer(request, match));
+    } else {
+      Begin(request, match, std::move(*owed));
+    }
+  });
 }
 
 Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(parts.security)) {
@@ -195,7 +208,7 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.tracking != nullptr) {
     internal::AddExperimentRoutes(*parts.tracking, impl_->router);
     internal::AddRunRoutes(*parts.tracking, impl_->router);
-    internal::AddLoggingRoutes(*parts.tracking, impl_->router);
+    internal::AddLoggingRoutes(*parts.tracking, parts.refuses_long_values, impl_->router);
     internal::AddMetricRoutes(*parts.tracking, impl_->router);
     internal::AddLoggedModelRoutes(*parts.tracking, impl_->router);
     internal::AddGraphqlRoutes(impl_->router, [](const net::Request&) { return std::nullopt; });

@@ -39,6 +39,8 @@ struct ApiParts {
   tracking::Registry* registry = nullptr;
   /// Null leaves the artifact proxy and the views of artifacts out.
   store::ArtifactStore* artifacts = nullptr;
+  /// Refuses values of parameters and tags that are too long; otherwise they are cut.
+  bool refuses_long_values = false;
   SecurityOptions security = {};
   /// docs/api/openapi.yaml, for /api/openapi.yaml; empty leaves that route out.
   std::string_view description = {};

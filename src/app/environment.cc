@@ -90,8 +90,9 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
                                             environment->workspace_->MetadataPath(), durability));
   MILL_ASSIGN_OR_RETURN(
       environment->tracking_,
-      tracking::TrackingStore::Open(*environment->metadata_, *environment->workspace_,
-                                    environment->clock_, {.durability = durability}));
+      tracking::TrackingStore::Open(
+          *environment->metadata_, *environment->workspace_, environment->clock_,
+          {.durability = durability, .artifact_root = settings.default_artifact_root}));
   MILL_ASSIGN_OR_RETURN(environment->registry_,
                         tracking::Registry::Open(*environment->metadata_, environment->clock_));
   return environment;

@@ -51,6 +51,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.tracking = &environment.tracking();
   parts.registry = &environment.registry();
   MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
+  parts.refuses_long_values = !environment.settings().truncates_long_values;
   parts.security = SecurityOf(environment.settings());
   parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));

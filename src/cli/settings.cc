@@ -87,6 +87,20 @@ const std::vector<SettingInfo>& SettingDeclarations() {
       {"host", "127.0.0.1", "Address that `serve` listens on.", {}, {}},
       {"port", "5000", "Port that `serve` listens on; 0 picks a free one.", {{0, 65535}}, {}},
       {"seed", "42", "Start of every random choice.", {{0, INT64_MAX}}, {}},
+      {"default_artifact_root",
+       "mlflow-artifacts:",
+       "URI under which new experiments keep artifacts; mlflow-artifacts: sends them through "
+       "`serve`, with others clients reach the files themselves.",
+       {},
+       {},
+       "MLFLOW_DEFAULT_ARTIFACT_ROOT"},
+      {"truncate_long_values",
+       "true",
+       "Whether `serve` cuts parameters longer than 6000 and tags longer than 8000 characters, or "
+       "refuses them.",
+       {},
+       {},
+       "MLFLOW_TRUNCATE_LONG_VALUES"},
       {"allowed_hosts",
        "",
        "Host names by which `serve` may be asked, comma-separated, * for any text; default: names "
@@ -111,7 +125,7 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        "false",
        "true switches off the checks of Host and Origin by `serve`.",
        {},
-       {"true", "false"},
+       {},
        "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"},
   };
   return settings;
@@ -164,6 +178,9 @@ Result<Settings> ResolveSettings(
   settings.seed = std::stoull(value("seed"));
   std::string& shown = settings.resolved.at("backend_store_uri").value;
   shown = base::WithoutPassword(shown);
+  settings.default_artifact_root = value("default_artifact_root");
+  const std::string truncates = value("truncate_long_values");
+  settings.truncates_long_values = truncates != "false" && truncates != "False" && truncates != "0";
   settings.allowed_hosts = value("allowed_hosts");
   settings.cors_allowed_origins = value("cors_allowed_origins");
   settings.x_frame_options = value("x_frame_options");

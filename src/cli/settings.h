@@ -56,6 +56,8 @@ struct Settings {
   std::string host;
   int port = 0;
   std::uint64_t seed = 0;
+  std::string default_artifact_root;  ///< URI under which new experiments keep artifacts
+  bool truncates_long_values = true;
   std::string allowed_hosts;         ///< comma-separated; empty: this machine and private addresses
   std::string cors_allowed_origins;  ///< comma-separated
   std::string x_frame_options;

@@ -42,7 +42,7 @@ void AddExperimentRoutes(tracking::TrackingStore& store, Router& router);
 /// /runs/{create,update,delete,restore,get,search,delete-tag}.
 void AddRunRoutes(tracking::TrackingStore& store, Router& router);
 /// /runs/{log-metric,log-parameter,set-tag,log-batch,log-inputs,outputs,log-model}.
-void AddLoggingRoutes(tracking::TrackingStore& store, Router& router);
+void AddLoggingRoutes(tracking::TrackingStore& store, bool refuses_long_values, Router& router);
 /// /metrics/..., and /api/2.0/millrace/metrics/plot.
 void AddMetricRoutes(tracking::TrackingStore& store, Router& router);
 /// /logged-models...
