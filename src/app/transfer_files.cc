@@ -361,7 +361,10 @@ class FilesSink final : public TransferSink {
     const tracking::RunInfo& info = run.run.info;
     const fs::path folder = root_ / there.id / info.run_id;
     const fs::path artifacts = folder / "artifacts";
-    MILL_RETURN_IF_ERROR(base::MakeDirectories(artifacts));
+    // MLflow takes a folder for a run only if all four are there.
+    for (const char* name : {"artifacts", "metrics", "params", "tags"}) {
+      MILL_RETURN_IF_ERROR(base::MakeDirectories(folder / name));
+    }
     MILL_RETURN_IF_ERROR(WritePairs(folder / "params", run.run.params));
     MILL_RETURN_IF_ERROR(WritePairs(folder / "tags", run.run.tags));
     for (const auto& [name, points] : run.histories) {
