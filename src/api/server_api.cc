@@ -204,6 +204,9 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.online != nullptr) {
     internal::AddOnlineRoutes(*parts.online, impl_->router);
   }
+  if (parts.webhooks != nullptr) {
+    internal::AddWebhookRoutes(*parts.webhooks, impl_->router);
+  }
   internal::AddServerRoutes(parts, impl_->router);
   if (parts.tracking != nullptr) {
     internal::AddExperimentRoutes(*parts.tracking, impl_->router);

@@ -21,6 +21,7 @@ class KeyValue;
 namespace millrace::tracking {
 class Registry;
 class TrackingStore;
+class Webhooks;
 }  // namespace millrace::tracking
 
 namespace millrace::api {
@@ -44,6 +45,8 @@ struct ApiParts {
   SecurityOptions security = {};
   /// docs/api/openapi.yaml, for /api/openapi.yaml; empty leaves that route out.
   std::string_view description = {};
+  /// Null leaves the routes of webhooks out.
+  tracking::Webhooks* webhooks = nullptr;
 };
 
 /// Routes requests. Thread-safe: `Handle` may run in any number of threads.

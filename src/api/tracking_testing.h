@@ -24,8 +24,18 @@
 #include "store/workspace.h"
 #include "tracking/registry.h"
 #include "tracking/store.h"
+#include "tracking/webhooks.h"
 
 namespace millrace::api {
+
+/// Every receiver of webhooks thanks.
+class ThankfulReceiver final : public tracking::WebhookSender {
+ public:
+  Result<tracking::WebhookReply> Post(const std::string&, const Headers&,
+                                      const std::string&) override {
+    return tracking::WebhookReply{200, "thanks"};
+  }
+};
 
 class TrackingApiTest : public ::testing::Test {
  protected:
@@ -40,14 +50,17 @@ class TrackingApiTest : public ::testing::Test {
     metadata_ = store::OpenSqlite(workspace_->MetadataPath()).value();
     tracking_ = tracking::TrackingStore::Open(*metadata_, *workspace_, clock_).value();
     registry_ = tracking::Registry::Open(*metadata_, clock_).value();
+    webhooks_ = tracking::Webhooks::Open(*metadata_, clock_, receiver_).value();
     ApiParts parts;
     parts.endpoints = &endpoints_;
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
+    parts.webhooks = webhooks_.get();
     api_ = std::make_unique<Api>(Context{}, std::move(parts));
   }
   ~TrackingApiTest() override {
     api_.reset();
+    webhooks_.reset();
     registry_.reset();
     tracking_.reset();
     metadata_.reset();
@@ -109,6 +122,8 @@ class TrackingApiTest : public ::testing::Test {
   std::unique_ptr<store::Metadata> metadata_;
   std::unique_ptr<tracking::TrackingStore> tracking_;
   std::unique_ptr<tracking::Registry> registry_;
+  ThankfulReceiver receiver_;
+  std::unique_ptr<tracking::Webhooks> webhooks_;
   serving::EndpointSet endpoints_;
   std::unique_ptr<Api> api_;
 };

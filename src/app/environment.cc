@@ -12,12 +12,6 @@
 namespace millrace::app {
 namespace {
 
-std::optional<std::string> ReadVariable(const std::string& name) {
-  const char* value = std::getenv(
-      name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
-  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-}
-
 cli::Values FileValues(const ProjectFile& file) {
   cli::Values values;
   const auto add = [&](const char* name, const auto& value) {
@@ -42,6 +36,12 @@ cli::Values FileValues(const ProjectFile& file) {
 }
 
 }  // namespace
+
+std::optional<std::string> ReadVariable(const std::string& name) {
+  const char* value = std::getenv(
+      name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing in this program sets variables
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
 
 std::filesystem::path WorkspacePath(const cli::Settings& settings,
                                     const std::optional<std::filesystem::path>& project_root) {
@@ -93,8 +93,11 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
       tracking::TrackingStore::Open(
           *environment->metadata_, *environment->workspace_, environment->clock_,
           {.durability = durability, .artifact_root = settings.default_artifact_root}));
-  MILL_ASSIGN_OR_RETURN(environment->registry_,
-                        tracking::Registry::Open(*environment->metadata_, environment->clock_));
+  const std::string pattern = "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX";
+  MILL_ASSIGN_OR_RETURN(
+      environment->registry_,
+      tracking::Registry::Open(*environment->metadata_, environment->clock_,
+                               {.source_pattern = ReadVariable(pattern).value_or("")}));
   return environment;
 }
 

@@ -29,6 +29,9 @@
 
 namespace millrace::app {
 
+/// A variable of this process's environment.
+std::optional<std::string> ReadVariable(const std::string& name);
+
 /// One process's view of a project and its workspace.
 class Environment {
  public:

@@ -11,6 +11,7 @@
 #include "api/server_api.h"
 #include "app/deployments.h"
 #include "app/embedded_files.h"
+#include "app/webhook_sender.h"
 #include "net/http_server.h"
 #include "serving/endpoint.h"
 
@@ -45,6 +46,12 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   serving::EndpointSet endpoints;
   serving::Refresher refresher(context, endpoints, resolver, &online, {});
   MILL_RETURN_IF_ERROR(refresher.RefreshOnce());
+  MILL_ASSIGN_OR_RETURN(const tracking::WebhookOptions webhook_options,
+                        ReadWebhookOptions(ReadVariable));
+  HttpWebhookSender webhook_sender(webhook_options);
+  MILL_ASSIGN_OR_RETURN(const auto webhooks,
+                        tracking::Webhooks::Open(environment.metadata(), *context.clock,
+                                                 webhook_sender, webhook_options));
   api::ApiParts parts;
   parts.endpoints = &endpoints;
   parts.online = key_value;
@@ -52,6 +59,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.registry = &environment.registry();
   MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
   parts.refuses_long_values = !environment.settings().truncates_long_values;
+  parts.webhooks = webhooks.get();
   parts.security = SecurityOf(environment.settings());
   parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));
@@ -63,6 +71,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_ASSIGN_OR_RETURN(const auto server, net::HttpServer::Start(server_options, api.Handler()));
   MILL_RETURN_IF_ERROR(environment.AnnounceAddress(server->url()));
   refresher.Start();
+  webhooks->StartDelivering();
   options.on_ready(server->url());
   WaitForStop(stop);
   server->Stop(kGrace);

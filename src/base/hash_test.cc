@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of hashes and random numbers against published values.
+// Tests of hashes, secrets, addresses and random numbers against published values.
 #include "base/hash.h"
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/hmac.h"
+#include "base/public_address.h"
 #include "base/rng.h"
 #include "base/seal.h"
 
@@ -58,6 +59,45 @@ TEST(Seal, OpensUnderItsKeyOnly) {
   EXPECT_FALSE(Unseal("key", "").ok());
   EXPECT_FALSE(Unseal("key", "v1:00").ok());
   EXPECT_FALSE(Unseal("key", "s3cret").ok());
+}
+
+TEST(PublicAddress, AsIanaSays) {
+  for (const char* address : {"8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1",
+                              "::ffff:8.8.8.8", "2002:808:808::1", "64:ff9b::808:808"}) {
+    EXPECT_TRUE(IsPublicAddress(address)) << address;
+  }
+  for (const char* address : {"0.0.0.0",
+                              "10.1.2.3",
+                              "100.64.0.1",
+                              "127.0.0.1",
+                              "169.254.169.254",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.0.0.1",
+                              "192.0.2.1",
+                              "192.168.1.1",
+                              "198.18.0.1",
+                              "198.51.100.1",
+                              "203.0.113.9",
+                              "224.0.0.1",
+                              "240.0.0.1",
+                              "255.255.255.255",
+                              "::",
+                              "::1",
+                              "fe80::1",
+                              "fc00::1",
+                              "ff02::1",
+                              "2001:db8::1",
+                              "2001::1",
+                              "::ffff:10.0.0.1",
+                              "2002:a00:1::",
+                              "64:ff9b::a00:1",
+                              "100::1",
+                              "example.com",
+                              "",
+                              "127.1"}) {
+    EXPECT_FALSE(IsPublicAddress(address)) << address;
+  }
 }
 
 TEST(ContentHash, IsTheFirstHalfOfSha256) {

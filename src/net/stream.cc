@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -16,6 +15,7 @@
 
 #include <netdb.h>
 
+#include "base/public_address.h"
 #include "net/internal/tls.h"
 
 namespace millrace::net::internal {
@@ -61,63 +61,10 @@ std::string AddressText(const sockaddr& address) {
   return text;
 }
 
-struct Block4 {
-  std::uint32_t address;
-  int bits;
-};
-
-// The blocks of the IANA special-purpose registry that are not globally reachable.
-constexpr std::array<Block4, 15> kPrivate4 = {{
-    {0x00000000, 8},   // this network
-    {0x0A000000, 8},   // private
-    {0x64400000, 10},  // shared
-    {0x7F000000, 8},   // loopback
-    {0xA9FE0000, 16},  // link-local
-    {0xAC100000, 12},  // private
-    {0xC0000000, 24},  // protocol assignments
-    {0xC0000200, 24},  // documentation
-    {0xC0586300, 24},  // relay anycast
-    {0xC0A80000, 16},  // private
-    {0xC6120000, 15},  // benchmarking
-    {0xC6336400, 24},  // documentation
-    {0xCB007100, 24},  // documentation
-    {0xE0000000, 4},   // multicast
-    {0xF0000000, 4},   // reserved, broadcast
-}};
-
-bool IsPublic4(std::uint32_t address) {
-  return std::none_of(kPrivate4.begin(), kPrivate4.end(), [address](const Block4& block) {
-    return (address >> (32 - block.bits)) == (block.address >> (32 - block.bits));
-  });
-}
-
-std::uint32_t Word(const std::uint8_t* bytes) {
-  return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
-         std::uint32_t{bytes[2]} << 8 | bytes[3];
-}
-
-bool IsPublic6(const in6_addr& address) {
-  const std::uint8_t* const b = address.s6_addr;
-  const std::uint32_t first = Word(b);
-  if (IN6_IS_ADDR_V4MAPPED(&address) || (first == 0x0064FF9B && Word(b + 4) == 0)) {
-    return IsPublic4(Word(b + 12));
-  }
-  if ((first >> 16) == 0x2002) {
-    return IsPublic4(Word(b + 2));
-  }
-  // Of global unicast, 2000::/3, all but the special blocks 2001::/23 and documentation.
-  return (b[0] >> 5) == 1 && (first >> 9) != (0x20010000U >> 9) && first != 0x20010DB8 &&
-         (first >> 12) != (0x3FFF0000U >> 12);
-}
-
 }  // namespace
 
 bool IsPublicAddress(const sockaddr& address) {
-  if (address.sa_family == AF_INET) {
-    return IsPublic4(ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr));
-  }
-  return address.sa_family == AF_INET6 &&
-         IsPublic6(reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+  return base::IsPublicAddress(AddressText(address));
 }
 
 Stream::Stream(StreamTarget target) : target_(std::move(target)) {

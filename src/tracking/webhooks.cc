@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "base/ids.h"
+#include "base/public_address.h"
 #include "base/seal.h"
 #include "store/metadata.h"
 #include "tracking/internal/schema.h"
@@ -136,7 +136,8 @@ Result<void> CheckWebhookUrl(const std::string& url, const WebhookOptions& optio
   const bool has_digit_first = std::isdigit(static_cast<unsigned char>(host[0])) != 0;
   const bool is_local_name = host == "localhost" || host.ends_with(".localhost");
   if (!options.allow_private_addresses &&
-      (is_local_name || (is_address && (is_ipv6 || has_digit_first) && !IsPublicAddress(host)))) {
+      (is_local_name ||
+       (is_address && (is_ipv6 || has_digit_first) && !base::IsPublicAddress(host)))) {
     return base::InvalidArgument("Webhook URL must not resolve to a non-public IP address. '" +
                                  host + "' is not public.");
   }

@@ -77,15 +77,11 @@ class WebhookSender {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;
   virtual ~WebhookSender() = default;
-  /// Any status is a success here. Must refuse to connect to an address for which IsPublicAddress
-  /// is false, unless that is allowed.
+  /// Any status is a success here. Must refuse to connect to an address for which
+  /// base::IsPublicAddress is false, unless that is allowed.
   virtual Result<WebhookReply> Post(const std::string& url, const Headers& headers,
                                     const std::string& body) = 0;
 };
-
-/// Whether an IPv4 or IPv6 address belongs to the public internet; an IPv4 address inside an IPv6
-/// one (mapped, 6to4, NAT64) is looked at itself. False for what is no address.
-bool IsPublicAddress(std::string_view address);
 
 struct WebhookOptions {
   std::vector<std::string> allowed_schemes = {"https"};

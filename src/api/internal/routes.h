@@ -18,6 +18,7 @@ class ArtifactStore;
 namespace millrace::tracking {
 class Registry;
 class TrackingStore;
+class Webhooks;
 }  // namespace millrace::tracking
 
 namespace millrace::api::internal {
@@ -63,5 +64,8 @@ using AllowRequest = std::function<std::optional<net::Response>(const net::Reque
 void AddGraphqlRoutes(Router& router, const AllowRequest& allow);
 /// The number of a version; kInvalidArgument in MLflow's words.
 Result<std::int64_t> ReadVersion(std::string_view text);
+
+/// /api/2.0/mlflow/webhooks...
+void AddWebhookRoutes(tracking::Webhooks& webhooks, Router& router);
 
 }  // namespace millrace::api::internal

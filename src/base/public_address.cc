@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which addresses belong to the public internet (IANA's special-purpose registries, RFC 6890).
+#include "base/public_address.h"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cstdint>
 #include <string>
 
-#include "tracking/webhooks.h"
-
-namespace millrace::tracking {
+namespace millrace::base {
 namespace {
 
 using V6 = std::array<std::uint8_t, 16>;
@@ -28,6 +28,7 @@ bool IsPublicV4(std::uint32_t address) {
       Block{0xAC100000, 12},  // private
       Block{0xC0000000, 24},  // protocol assignments
       Block{0xC0000200, 24},  // documentation
+      Block{0xC0586300, 24},  // relay anycast
       Block{0xC0A80000, 16},  // private
       Block{0xC6120000, 15},  // benchmarks
       Block{0xC6336400, 24},  // documentation
@@ -78,4 +79,4 @@ bool IsPublicAddress(std::string_view address) {
   return inet_pton(AF_INET6, text.c_str(), v6.data()) == 1 && IsPublicV6(v6);
 }
 
-}  // namespace millrace::tracking
+}  // namespace millrace::base
