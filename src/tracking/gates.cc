@@ -59,7 +59,11 @@ const base::Declaration<GateSpec>& GateSpec::Declared() {
                  {.minimum = 0.0, .maximum = 1.0})
           .Field("better_than_champion", &GateSpec::better_than_champion,
                  "Whether the ROC AUC must be above the current champion's on the same labels; a "
-                 "tie keeps the champion.");
+                 "tie keeps the champion.")
+          .Field("required_approvals", &GateSpec::required_approvals,
+                 "How many people must approve a version (millrace models approve) before it "
+                 "becomes champion.",
+                 {.minimum = 0.0, .maximum = 20.0});
   return declared;
 }
 

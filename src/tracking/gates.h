@@ -16,6 +16,8 @@ namespace millrace::tracking {
 struct GateSpec {
   double minimum_auc = 0;
   bool better_than_champion = true;
+  /// Kept with the model (Registry::RequireApprovals): it holds for MLflow's clients too.
+  int required_approvals = 0;
   static const base::Declaration<GateSpec>& Declared();
 };
 

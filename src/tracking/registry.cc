@@ -217,6 +217,17 @@ Result<void> Registry::DeleteModelTag(const std::string& name, const std::string
 
 Result<void> Registry::SetAlias(const std::string& name, const std::string& alias,
                                 std::int64_t version) {
+  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
+  if (alias == kChampionAlias) {
+    MILL_RETURN_IF_ERROR(GetVersion(name, version));
+    MILL_RETURN_IF_ERROR(CheckApprovals(name, version));
+  }
+  MILL_RETURN_IF_ERROR(PutAlias(name, alias, version));
+  return transaction.Commit();
+}
+
+Result<void> Registry::PutAlias(const std::string& name, const std::string& alias,
+                                std::int64_t version) {
   MILL_RETURN_IF_ERROR(internal::CheckModelName(name));
   MILL_RETURN_IF_ERROR(internal::CheckAlias(alias));
   MILL_RETURN_IF_ERROR(internal::CheckAliasIsFree(alias));

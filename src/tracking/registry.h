@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "tracking/gates.h"
 #include "tracking/types.h"
 
 namespace millrace::store {
@@ -57,6 +58,35 @@ struct RegistryOptions {
 
 /// A registered model with this tag set to "true" is a prompt: searches leave it out unless asked.
 inline constexpr std::string_view kIsPromptTag = "mlflow.prompt.is_prompt";
+
+/// Somebody's consent to a version.
+struct Approval {
+  std::string approver;
+  std::int64_t time_ms = 0;
+  std::string reason;
+  /// Where the reason can be looked up: a link, a ticket, a file.
+  std::string evidence;
+};
+
+/// What Promote takes: either `alias` or `stage`.
+struct Promotion {
+  std::string name = {};
+  std::int64_t version = 0;
+  std::string alias = {};
+  std::string stage = {};
+  /// Moves other versions of that stage to Archived.
+  bool archive_existing_versions = false;
+  /// What the gates said.
+  GateDecision decision = {};
+  /// Not empty: promotes although a gate failed or approvals are missing, and says why.
+  std::string override_reason = {};
+  std::string evidence = {};
+};
+
+/// The alias that endpoints follow, and the stage of the same meaning: a model whose promotions
+/// need approvals gives them to no version that lacks some.
+inline constexpr std::string_view kChampionAlias = "champion";
+inline constexpr std::string_view kProductionStage = "Production";
 
 /// Models and versions. Thread-safe; several processes may hold one on the same database. Each call
 /// is one transaction; each change is also an entry of the audit log (audit.h) and, where a webhook
@@ -141,12 +171,38 @@ class Registry {
   /// "latest": the version with the greatest number. kInvalidArgument if the model has no such
   /// alias, as MLflow says it; kNotFound if there is no such model.
   Result<ModelVersion> GetByAlias(const std::string& name, const std::string& alias);
-  /// The same, but empty if the model or the alias does not exist.
+  /// Records the consent of this registry's actor (As); giving it again changes reason and
+  /// evidence.
+  ///   - kInvalidArgument without an actor or a reason
+  Result<void> Approve(const std::string& name, std::int64_t version, const std::string& reason,
+                       const std::string& evidence = "");
+  /// Takes it back; kNotFound if the actor gave none.
+  Result<void> WithdrawApproval(const std::string& name, std::int64_t version,
+                                const std::string& reason);
+  /// Oldest first.
+  Result<std::vector<Approval>> Approvals(const std::string& name, std::int64_t version);
+  /// How many approvals of different people a version needs before it gets the alias champion or
+  /// the stage Production, whoever asks (0: none). The model must exist.
+  Result<void> RequireApprovals(const std::string& name, int n_approvals);
+  Result<int> RequiredApprovals(const std::string& name);
+  /// Sets the alias or the stage, and records the gates' sentences, the approvals and, where one
+  /// was needed, the reason of the override.
+  ///   - kFailedPrecondition without a reason where a gate failed or approvals are missing: the
+  ///   message says which
+  Result<ModelVersion> Promote(const Promotion& promotion);
+
+  /// The same as GetByAlias, but empty if the model or the alias does not exist.
   Result<std::optional<ModelVersion>> FindByAlias(const std::string& name,
                                                   const std::string& alias);
 
  private:
   std::int64_t NowMs() const;
+  /// Without asking for approvals.
+  Result<void> PutAlias(const std::string& name, const std::string& alias, std::int64_t version);
+  Result<ModelVersion> PutStage(const std::string& name, std::int64_t version,
+                                const std::string& stage, bool archive_existing_versions);
+  /// kFailedPrecondition names what is missing.
+  Result<void> CheckApprovals(const std::string& name, std::int64_t version);
 
   store::Metadata& metadata_;
   const base::Clock& clock_;

@@ -330,14 +330,17 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (state, next_attempt);
 )sql";
 
+constexpr std::string_view kRegistry4 = R"sql(
+ALTER TABLE registered_models ADD COLUMN required_approvals INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 Result<void> MigrateAll(store::Metadata& metadata) {
-  const std::vector<store::Migration> migrations = {{"tracking", 1, std::string(kTracking)},
-                                                    {"tracking", 2, std::string(kTracking2)},
-                                                    {"registry", 1, std::string(kRegistry)},
-                                                    {"registry", 2, std::string(kRegistry2)},
-                                                    {"registry", 3, std::string(kRegistry3)}};
+  const std::vector<store::Migration> migrations = {
+      {"tracking", 1, std::string(kTracking)},  {"tracking", 2, std::string(kTracking2)},
+      {"registry", 1, std::string(kRegistry)},  {"registry", 2, std::string(kRegistry2)},
+      {"registry", 3, std::string(kRegistry3)}, {"registry", 4, std::string(kRegistry4)}};
   return metadata.Migrate(migrations);
 }
 

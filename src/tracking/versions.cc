@@ -264,6 +264,19 @@ Result<void> Registry::DeleteVersionTag(const std::string& name, std::int64_t ve
 Result<ModelVersion> Registry::TransitionStage(const std::string& name, std::int64_t version,
                                                const std::string& stage,
                                                bool archive_existing_versions) {
+  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
+  if (internal::EqualIgnoringCase(stage, kProductionStage)) {
+    MILL_RETURN_IF_ERROR(GetVersion(name, version));
+    MILL_RETURN_IF_ERROR(CheckApprovals(name, version));
+  }
+  MILL_ASSIGN_OR_RETURN(ModelVersion moved,
+                        PutStage(name, version, stage, archive_existing_versions));
+  MILL_RETURN_IF_ERROR(transaction.Commit());
+  return moved;
+}
+
+Result<ModelVersion> Registry::PutStage(const std::string& name, std::int64_t version,
+                                        const std::string& stage, bool archive_existing_versions) {
   MILL_ASSIGN_OR_RETURN(const std::string canonical, internal::CanonicalStage(stage));
   if (archive_existing_versions && canonical != "Staging" && canonical != "Production") {
     return base::InvalidArgument(
