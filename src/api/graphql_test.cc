@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "api/tracking_testing.h"
+#include "api/internal/tracking_testing.h"
 
 namespace millrace::api {
 namespace {

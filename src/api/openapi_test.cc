@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
+#include "api/internal/tracking_testing.h"
 #include "api/router.h"
-#include "api/tracking_testing.h"
 #include "base/yaml.h"
 #include "store/artifacts.h"
 #include "store/key_value.h"

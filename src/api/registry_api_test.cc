@@ -3,7 +3,7 @@
 // 3.17.2.
 #include <string>
 
-#include "api/tracking_testing.h"
+#include "api/internal/tracking_testing.h"
 
 namespace millrace::api {
 namespace {

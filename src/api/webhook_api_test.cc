@@ -2,7 +2,7 @@
 // The endpoints of webhooks. Bodies and messages were read from MLflow 3.17.2.
 #include <string>
 
-#include "api/tracking_testing.h"
+#include "api/internal/tracking_testing.h"
 
 namespace millrace::api {
 namespace {
