@@ -53,7 +53,16 @@ void Mount::AddAction(std::string_view method, std::string_view path, std::span<
 
 void Mount::AddAsync(std::string_view method, std::string_view path, std::span<const Field> fields,
                      const AsyncAction& action) const {
-  const auto answer = [fields, action](const RoutedRequest& request, net::Reply reply) {
+  AddAsyncEndpoint(method, path, fields, [action](const Message& in, FinishBody finish) {
+    action(in, [finish = std::move(finish)](Result<void> done) {
+      finish(done.ok() ? Result<std::string>("{}") : std::move(done).error());
+    });
+  });
+}
+
+void Mount::AddAsyncEndpoint(std::string_view method, std::string_view path,
+                             std::span<const Field> fields, const AsyncEndpoint& endpoint) const {
+  const auto answer = [fields, endpoint](const RoutedRequest& request, net::Reply reply) {
     const Result<Message> message = Message::Read(request, fields, BuffersOfThisThread());
     if (!message.ok()) {
       reply.Send(RestError(message.error()));
@@ -61,8 +70,8 @@ void Mount::AddAsync(std::string_view method, std::string_view path, std::span<c
     }
     // A std::function must be copyable, which a Reply is not.
     const auto owed = std::make_shared<net::Reply>(std::move(reply));
-    action(*message, [owed](const Result<void>& done) {
-      owed->Send(done.ok() ? JsonReply("{}") : RestError(done.error()));
+    endpoint(*message, [owed](Result<std::string> body) {
+      owed->Send(body.ok() ? JsonReply(*std::move(body)) : RestError(body.error()));
     });
   };
   AddBoth(method, path, {.answer_later = answer, .fields = fields});

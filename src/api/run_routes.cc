@@ -2,6 +2,7 @@
 // Endpoints of runs: what makes, changes, finds and deletes them. Logging to them is in
 // logging_routes.cc.
 #include <string>
+#include <utility>
 
 #include "api/internal/mount.h"
 #include "api/internal/routes.h"
@@ -44,7 +45,7 @@ constexpr Field kSearch[] = {
 };
 constexpr Field kDeleteTag[] = {kRunId, {.name = "key", .is_required = true}};
 
-Result<std::string> Create(TrackingStore& store, const Message& in) {
+void Create(TrackingStore& store, const Message& in, FinishBody finish) {
   tracking::RunRequest request;
   request.experiment_id = in.TextIfSet("experiment_id").value_or("0");
   request.run_name = in.Text("run_name");
@@ -52,8 +53,10 @@ Result<std::string> Create(TrackingStore& store, const Message& in) {
   // As in MLflow: a client that gives no time gets none, not the server's.
   request.start_time_ms = in.Int("start_time");
   request.tags = ReadTags(in, "tags");
-  MILL_ASSIGN_OR_RETURN(const tracking::Run run, store.CreateRun(request));
-  return WrappedJson("run", run, WriteRun);
+  store.CreateRunAsync(
+      std::move(request), [finish = std::move(finish)](const Result<tracking::Run>& run) {
+        finish(run.ok() ? Result<std::string>(WrappedJson("run", *run, WriteRun)) : run.error());
+      });
 }
 
 Result<std::string> Update(TrackingStore& store, const Message& in) {
@@ -83,8 +86,9 @@ Result<std::string> Search(TrackingStore& store, const Message& in) {
 
 void AddRunRoutes(TrackingStore& store, Router& router) {
   const Mount mount(router);
-  mount.Add("POST", "/mlflow/runs/create", kCreate,
-            [&store](const Message& in) { return Create(store, in); });
+  mount.AddAsyncEndpoint(
+      "POST", "/mlflow/runs/create", kCreate,
+      [&store](const Message& in, FinishBody finish) { Create(store, in, std::move(finish)); });
   mount.Add("POST", "/mlflow/runs/update", kUpdate,
             [&store](const Message& in) { return Update(store, in); });
   mount.AddAction("POST", "/mlflow/runs/delete", kById,

@@ -3,6 +3,7 @@
 #include "net/internal/exchange.h"
 
 #include <exception>
+#include <mutex>
 #include <utility>
 
 #include "net/internal/connection.h"
@@ -13,21 +14,28 @@
 namespace millrace::net::internal {
 
 void Mailbox::Post(Mail mail) {
-  const base::MutexLock lock(mutex_);
+  const std::shared_lock io_lock(io_mutex_);
   if (io_ == nullptr) {
     return;
   }
-  mails_.push_back(std::move(mail));
-  if (!is_woken_) {
-    asio::post(*io_, [self = shared_from_this()] { self->Drain(); });
+  {
+    const base::MutexLock lock(mutex_);
+    mails_.push_back(std::move(mail));
+    if (is_woken_) {
+      return;
+    }
     is_woken_ = true;
   }
+  asio::post(*io_, [self = shared_from_this()] { self->Drain(); });
 }
 
 void Mailbox::Close() {
   std::vector<Mail> late;
+  {
+    const std::unique_lock io_lock(io_mutex_);
+    io_ = nullptr;
+  }
   const base::MutexLock lock(mutex_);
-  io_ = nullptr;
   late.swap(mails_);
 }
 

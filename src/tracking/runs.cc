@@ -74,6 +74,23 @@ Result<std::string> ChooseName(const RunRequest& request, const std::string& run
   return name.empty() ? internal::SpokenName(run_id) : name;
 }
 
+/// The run that a request asks for, before the database gives it a place.
+Result<Run> Prepare(const RunRequest& request, std::int64_t now_ms) {
+  for (const auto& [key, value] : request.tags) {
+    MILL_RETURN_IF_ERROR(internal::CheckKey("tag", key));
+  }
+  Run run;
+  run.info.run_id = base::NewRunId();
+  MILL_ASSIGN_OR_RETURN(run.info.run_name, ChooseName(request, run.info.run_id));
+  run.info.user_id = request.user_id;
+  run.info.start_time_ms = request.start_time_ms.value_or(now_ms);
+  for (const auto& [key, value] : request.tags) {
+    run.tags[key] = internal::Truncated(value, internal::kMaxTagValue);
+  }
+  run.tags[std::string(kRunNameTag)] = run.info.run_name;
+  return run;
+}
+
 Result<void> Insert(TrackingStore::Impl& impl, WriteScope& scope, const RunRequest& request,
                     Run& run) {
   MILL_ASSIGN_OR_RETURN(store::Metadata * sql, scope.Sql());
@@ -96,18 +113,7 @@ Result<void> Insert(TrackingStore::Impl& impl, WriteScope& scope, const RunReque
 }  // namespace
 
 Result<Run> TrackingStore::CreateRun(const RunRequest& request) {
-  for (const auto& [key, value] : request.tags) {
-    MILL_RETURN_IF_ERROR(internal::CheckKey("tag", key));
-  }
-  Run run;
-  run.info.run_id = base::NewRunId();
-  MILL_ASSIGN_OR_RETURN(run.info.run_name, ChooseName(request, run.info.run_id));
-  run.info.user_id = request.user_id;
-  run.info.start_time_ms = request.start_time_ms.value_or(impl_->NowMs());
-  for (const auto& [key, value] : request.tags) {
-    run.tags[key] = internal::Truncated(value, internal::kMaxTagValue);
-  }
-  run.tags[std::string(kRunNameTag)] = run.info.run_name;
+  MILL_ASSIGN_OR_RETURN(Run run, Prepare(request, impl_->NowMs()));
   std::string made_before;
   Result<void> written = impl_->Write([&](store::Metadata& sql, WriteScope& scope) -> Result<void> {
     if (!request.idempotency_key.empty()) {
@@ -126,6 +132,26 @@ Result<Run> TrackingStore::CreateRun(const RunRequest& request) {
     return GetRun(made_before);
   }
   return run;
+}
+
+void TrackingStore::CreateRunAsync(RunRequest request, std::function<void(Result<Run>)> done) {
+  MILL_CHECK(request.idempotency_key.empty());
+  Result<Run> prepared = Prepare(request, impl_->NowMs());
+  if (!prepared.ok()) {
+    done(std::move(prepared));
+    return;
+  }
+  // The write fills in what `done` gets.
+  const auto run = std::make_shared<Run>(*std::move(prepared));
+  impl_->writer->Submit([this, run, request = std::move(request)](
+                            WriteScope& scope) { return Insert(*impl_, scope, request, *run); },
+                        [run, done = std::move(done)](Result<void> written) {
+                          if (written.ok()) {
+                            done(std::move(*run));
+                          } else {
+                            done(std::move(written).error());
+                          }
+                        });
 }
 
 Result<Run> TrackingStore::GetRun(const std::string& run_id) {

@@ -191,6 +191,10 @@ class TrackingStore {
   // Runs.
 
   Result<Run> CreateRun(const RunRequest& request);
+  /// The same without waiting, for requests without an idempotency key: `done` is called once, from
+  /// another thread or before this returns, when the run is durable or has failed. It must be
+  /// short.
+  void CreateRunAsync(RunRequest request, std::function<void(Result<Run>)> done);
   /// The run with the id, or with a unique prefix of it of at least 4 digits (for people); deleted
   /// ones too.
   Result<Run> GetRun(const std::string& run_id);

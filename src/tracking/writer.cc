@@ -255,20 +255,26 @@ class GroupWriter final : public Writer {
 }  // namespace
 
 Result<void> Writer::Run(WriteFunction write) {
-  base::Mutex mutex;
-  base::CondVar told;
-  std::optional<Result<void>> result;
-  Submit(std::move(write), [&](Result<void> outcome) {
-    // Told under the lock: the waiting thread destroys all this as soon as it may look.
-    const base::MutexLock lock(mutex);
-    result = std::move(outcome);
-    told.notify_one();
+  struct State {
+    base::Mutex mutex;
+    base::CondVar told;
+    std::optional<Result<void>> result;
+  };
+  // Shared, so that the waiting thread can be told after the lock is given back: told under it, it
+  // would wake only to wait once more.
+  const auto state = std::make_shared<State>();
+  Submit(std::move(write), [state](Result<void> outcome) {
+    {
+      const base::MutexLock lock(state->mutex);
+      state->result = std::move(outcome);
+    }
+    state->told.notify_one();
   });
-  const base::MutexLock lock(mutex);
-  while (!result.has_value()) {
-    told.wait(mutex);
+  const base::MutexLock lock(state->mutex);
+  while (!state->result.has_value()) {
+    state->told.wait(state->mutex);
   }
-  return *std::move(result);
+  return *std::move(state->result);
 }
 
 std::unique_ptr<Writer> Writer::Start(store::Metadata& metadata, MetricPoints& points,

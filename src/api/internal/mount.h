@@ -24,6 +24,9 @@ using Action = std::function<Result<void>(const Message&)>;
 using Finish = std::function<void(Result<void>)>;
 /// Begins what a checked request asks without waiting; the message is gone when it returns.
 using AsyncAction = std::function<void(const Message&, Finish)>;
+/// The same for endpoints whose reply has a body.
+using FinishBody = std::function<void(Result<std::string>)>;
+using AsyncEndpoint = std::function<void(const Message&, FinishBody)>;
 
 /// Adds endpoints to a router under /api/<version>.0 and /ajax-api/<version>.0.
 class Mount {
@@ -42,6 +45,8 @@ class Mount {
   /// connection.
   void AddAsync(std::string_view method, std::string_view path, std::span<const Field> fields,
                 const AsyncAction& action) const;
+  void AddAsyncEndpoint(std::string_view method, std::string_view path,
+                        std::span<const Field> fields, const AsyncEndpoint& endpoint) const;
 
  private:
   void AddBoth(std::string_view method, std::string_view path, const RouteAction& action) const;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -64,8 +65,11 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   void Drain();
 
   std::thread::id loop_thread_;
+  /// Shared while a loop is woken, so that it does not go meanwhile. Not mutex_: the woken loop
+  /// would at once wait for it.
+  std::shared_mutex io_mutex_;
+  asio::io_context* io_;
   base::Mutex mutex_;
-  asio::io_context* io_ MILL_GUARDED_BY(mutex_);
   bool is_woken_ MILL_GUARDED_BY(mutex_) = false;
   std::vector<Mail> mails_ MILL_GUARDED_BY(mutex_);
 };
