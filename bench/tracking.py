@@ -39,6 +39,7 @@ T0 = 1_700_000_000_000
 SEARCH = {"filter": "metrics.loss < 0.5 and params.model = 'a'", "order_by": ["metrics.loss ASC"], "max_results": 100}
 AIM_RATIO, AIM_RATE, AIM_P99_MS, AIM_READY_S, AIM_IDLE_MB = 30.0, 10_000, 5.0, 0.2, 80.0
 AIM_MILLION_MS, AIM_MILLION_MB = 100.0, 500.0
+PRIORITY = []
 
 
 def call(url, method, path, body=None):
@@ -118,11 +119,18 @@ def fdatasync_p50_ms(folder, n=400):
     return statistics.median(times)
 
 
+def prefer(pid):
+    """Gives the session of the process the priority asked for: the kernel shares the processors between sessions first."""
+    for nice in PRIORITY:
+        pathlib.Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+
+
 @contextlib.contextmanager
 def process(command, log, **options):
     """A server in a process group of its own, which is ended as a whole."""
     with open(log, "w", encoding="utf-8") as out:
         child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **options)
+    prefer(child.pid)
     try:
         yield child
     finally:
@@ -436,14 +444,15 @@ def main():
     parser.add_argument("--workers", type=int, help="worker processes of mlflow; its default (4) if left out")
     parser.add_argument("--only", choices=("millrace", "mlflow"), help="measure one side alone")
     parser.add_argument("--json", type=pathlib.Path, help="also write the figures to this file")
-    parser.add_argument("--realtime", action="store_true", help="both sides and the client at a real-time priority (needs root), so that "
-                        "what else the machine does counts little")
+    parser.add_argument("--priority", type=int, help="nice value of both sides' and the client's sessions (below 0 needs root), so that what "
+                        "else the machine does counts less")
     parser.add_argument("--million", action="store_true", help="the searches among a million runs instead")
     parser.add_argument("--runs", type=int, default=1_000_000, help="number of runs for --million")
     parser.add_argument("--keep", type=pathlib.Path, help="workspace for --million; made and filled if it does not exist")
     options = parser.parse_args()
-    if options.realtime:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
+    if options.priority is not None:
+        PRIORITY.append(options.priority)
+        prefer(os.getpid())
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as name:
         folder = pathlib.Path(name)
         print(f"fdatasync p50 {fdatasync_p50_ms(folder):.3f} ms, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")

@@ -276,6 +276,7 @@ void JournalFolder::RemoveStrangers(const PointManifest& manifest) const {
   for (const std::filesystem::path& stranger : strangers) {
     std::filesystem::remove(stranger, error);
   }
+  static_cast<void>(base::RemoveStaleTemporaries(dir_));
 }
 
 bool JournalFolder::IsPageOfThisBoot() const {
