@@ -519,7 +519,8 @@ TEST_P(RunIndexTest, AgreesWithANaiveEvaluation) {
     Write(runs.back());
   }
   for (int round = 0; round < 600; ++round) {
-    if (round % 4 == 1) {
+    // Changed and new runs also come together.
+    if (round % 4 == 1 || round % 20 == 4) {
       NaiveRun& run = runs[randomly.Below(runs.size())];
       const auto metrics = run.metrics;
       run = randomly.Run(run.run_key);
@@ -527,7 +528,7 @@ TEST_P(RunIndexTest, AgreesWithANaiveEvaluation) {
       run.metrics.insert(metrics.begin(), metrics.end());
       Write(run);
     }
-    if (round % 20 == 3) {
+    for (int n = round % 20 == 4 ? 2 : 0; n > 0; --n) {
       runs.push_back(randomly.Run(static_cast<std::int64_t>(runs.size() + 1)));
       Write(runs.back());
     }
