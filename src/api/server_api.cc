@@ -222,6 +222,9 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
       internal::AddArtifactViews(*parts.artifacts, *parts.tracking, parts.registry, impl_->router);
     }
   }
+  if (parts.traces != nullptr) {
+    internal::AddTraceRoutes(*parts.traces, impl_->router);
+  }
   if (parts.registry != nullptr) {
     internal::AddRegistryRoutes(*parts.registry, impl_->router);
     internal::AddVersionRoutes(*parts.registry, impl_->router);

@@ -20,6 +20,7 @@ class KeyValue;
 }  // namespace millrace::store
 namespace millrace::tracking {
 class Registry;
+class TraceStore;
 class TrackingStore;
 class Webhooks;
 }  // namespace millrace::tracking
@@ -42,6 +43,8 @@ struct ApiParts {
   store::ArtifactStore* artifacts = nullptr;
   /// Refuses values of parameters and tags that are too long; otherwise they are cut.
   bool refuses_long_values = false;
+  /// Null leaves the routes of traces out.
+  tracking::TraceStore* traces = nullptr;
   SecurityOptions security = {};
   /// docs/api/openapi.yaml, for /api/openapi.yaml; empty leaves that route out.
   std::string_view description = {};

@@ -98,6 +98,8 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
       environment->registry_,
       tracking::Registry::Open(*environment->metadata_, environment->clock_,
                                {.source_pattern = ReadVariable(pattern).value_or("")}));
+  MILL_ASSIGN_OR_RETURN(environment->traces_,
+                        tracking::TraceStore::Open(*environment->metadata_, environment->clock_));
   return environment;
 }
 

@@ -26,6 +26,7 @@
 #include "store/workspace.h"
 #include "tracking/registry.h"
 #include "tracking/store.h"
+#include "tracking/traces.h"
 
 namespace millrace::app {
 
@@ -57,6 +58,7 @@ class Environment {
   tracking::Registry& registry() { return *registry_; }
   /// Where artifacts are kept; opened by the first call, which may ask an object store.
   Result<store::ArtifactStore*> Artifacts();
+  tracking::TraceStore& traces() { return *traces_; }
 
   /// Becomes the one process that writes the online store, at `address` (empty: none).
   ///   - kFailedPrecondition names the process that holds the workspace.
@@ -90,6 +92,7 @@ class Environment {
   std::unique_ptr<store::ArtifactStore> artifacts_;
   std::unique_ptr<tracking::TrackingStore> tracking_;
   std::unique_ptr<tracking::Registry> registry_;
+  std::unique_ptr<tracking::TraceStore> traces_;
   std::optional<store::WorkspaceLock> lock_;
   std::unique_ptr<store::KeyValue> online_;
   std::unique_ptr<store::KeyValue> online_for_reading_;

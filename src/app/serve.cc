@@ -60,6 +60,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
   parts.refuses_long_values = !environment.settings().truncates_long_values;
   parts.webhooks = webhooks.get();
+  parts.traces = &environment.traces();
   parts.security = SecurityOf(environment.settings());
   parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));

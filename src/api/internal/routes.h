@@ -17,6 +17,7 @@ class ArtifactStore;
 }
 namespace millrace::tracking {
 class Registry;
+class TraceStore;
 class TrackingStore;
 class Webhooks;
 }  // namespace millrace::tracking
@@ -48,6 +49,8 @@ void AddLoggingRoutes(tracking::TrackingStore& store, bool refuses_long_values, 
 void AddMetricRoutes(tracking::TrackingStore& store, Router& router);
 /// /logged-models...
 void AddLoggedModelRoutes(tracking::TrackingStore& store, Router& router);
+/// /traces/... of both protocols, and OpenTelemetry's /v1/traces.
+void AddTraceRoutes(tracking::TraceStore& store, Router& router);
 /// /registered-models/...
 void AddRegistryRoutes(tracking::Registry& registry, Router& router);
 /// /model-versions/...

@@ -25,6 +25,7 @@
 #include "tracking/registry.h"
 #include "tracking/store.h"
 #include "tracking/webhooks.h"
+#include "tracking/traces.h"
 
 namespace millrace::api {
 
@@ -51,16 +52,19 @@ class TrackingApiTest : public ::testing::Test {
     tracking_ = tracking::TrackingStore::Open(*metadata_, *workspace_, clock_).value();
     registry_ = tracking::Registry::Open(*metadata_, clock_).value();
     webhooks_ = tracking::Webhooks::Open(*metadata_, clock_, receiver_).value();
+    traces_ = tracking::TraceStore::Open(*metadata_, clock_).value();
     ApiParts parts;
     parts.endpoints = &endpoints_;
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
     parts.webhooks = webhooks_.get();
+    parts.traces = traces_.get();
     api_ = std::make_unique<Api>(Context{}, std::move(parts));
   }
   ~TrackingApiTest() override {
     api_.reset();
     webhooks_.reset();
+    traces_.reset();
     registry_.reset();
     tracking_.reset();
     metadata_.reset();
@@ -124,6 +128,7 @@ class TrackingApiTest : public ::testing::Test {
   std::unique_ptr<tracking::Registry> registry_;
   ThankfulReceiver receiver_;
   std::unique_ptr<tracking::Webhooks> webhooks_;
+  std::unique_ptr<tracking::TraceStore> traces_;
   serving::EndpointSet endpoints_;
   std::unique_ptr<Api> api_;
 };
