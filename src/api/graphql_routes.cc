@@ -40,8 +40,8 @@ constexpr RootField kRootFields[] = {
 // Answers one GraphQL request.
 class Answerer {
  public:
-  Answerer(const Router& router, const AllowRequest& allow, const net::Request& outer)
-      : router_(router), allow_(allow), outer_(outer) {}
+  Answerer(const RequestAnswer& answer, const net::Request& outer)
+      : answer_(answer), outer_(outer) {}
 
   // `{"data": ..., "errors": ...}`
   json Answer(const json& body) {
@@ -131,14 +131,10 @@ class Answerer {
     request.target = path;
     request.headers = headers;
     request.body = text;
-    const Router::Match match = router_.Find(method, path);
-    if (match.action == nullptr || !match.action->answer) {
-      return base::Unimplemented("this server has no " + std::string(path));
-    }
-    if (const std::optional<net::Response> refusal = allow_(request)) {
+    const net::Response response = answer_(request);
+    if (response.status == 401 || response.status == 403) {
       return base::Error(base::ErrorCode::kPermissionDenied, "Permission denied");
     }
-    const net::Response response = match.action->answer({request, match.params});
     MILL_ASSIGN_OR_RETURN(json reply, base::ParseJson(response.body, "reply"));
     if (response.status != 200) {
       return base::InvalidArgument(reply.value("message", "the request failed"));
@@ -213,8 +209,7 @@ class Answerer {
     return json();
   }
 
-  const Router& router_;
-  const AllowRequest& allow_;
+  const RequestAnswer& answer_;
   const net::Request& outer_;
 };
 
@@ -240,13 +235,13 @@ Result<json> ReadBody(const net::Request& request) {
 
 }  // namespace
 
-void AddGraphqlRoutes(Router& router, const AllowRequest& allow) {
-  const auto answer = [&router, allow](const RoutedRequest& request) {
+void AddGraphqlRoutes(Router& router, const RequestAnswer& answer_request) {
+  const auto answer = [answer_request](const RoutedRequest& request) {
     const Result<json> body = ReadBody(request.http);
     if (!body.ok()) {
       return RestError(body.error());
     }
-    return JsonReply(base::DumpJson(Answerer(router, allow, request.http).Answer(*body)));
+    return JsonReply(base::DumpJson(Answerer(answer_request, request.http).Answer(*body)));
   };
   for (const std::string_view method : {"GET", "POST"}) {
     router.Add(method, "/graphql", RouteAction{.answer = answer, .blocks = true});

@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "store/artifacts.h"
 #include "store/key_value.h"
+#include "tracking/access.h"
 
 namespace millrace::api {
 namespace {
@@ -31,6 +32,7 @@ class OpenApiTest : public TrackingApiTest {
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
     parts.artifacts = artifacts_.get();
+    parts.access = access_.get();
     parts.description = "openapi: 3.1.0\n";
     parts.webhooks = webhooks_.get();
     parts.traces = traces_.get();
@@ -108,6 +110,7 @@ class OpenApiTest : public TrackingApiTest {
     return "";
   }
 
+  std::unique_ptr<tracking::Access> access_ = tracking::Access::Open(*metadata_, clock_).value();
   std::unique_ptr<store::KeyValue> online_ = store::MakeMemoryKeyValue();
   std::unique_ptr<store::ArtifactStore> artifacts_ =
       store::OpenArtifacts(*workspace_, "", *metadata_).value();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "api/internal/access_guard.h"
 #include "api/internal/replies.h"
 #include "api/internal/routes.h"
 #include "api/metrics.h"
@@ -63,6 +64,7 @@ struct Api::Impl {
 
   base::Logger* logger = nullptr;
   Security security;
+  std::optional<internal::AccessGuard> guard;
   mutable Metrics metrics;
   Router router;
   // Destroyed first: its tasks use the rest.
@@ -74,6 +76,13 @@ struct Api::Impl {
   net::Response Answer(const RoutedRequest& request, const Router::Match& match) const;
   void Begin(const RoutedRequest& request, const Router::Match& match, net::Reply reply) const;
   void AnswerLater(RoutedRequest request, const Router::Match& match, net::Reply reply) const;
+  /// The refusal of what its sender may not do, for routes that Answer does not answer.
+  std::optional<net::Response> Refuse(const RoutedRequest& request,
+                                      const Router::Match& match) const {
+    return guard ? guard->Refuse(request, match) : std::nullopt;
+  }
+  void Handle(const net::Request& request, Router::Match match,
+              std::chrono::steady_clock::time_point start, net::Reply reply) const;
 };
 
 // Marks and counts a reply when it is sent. Everything it needs of the request is looked at before.
@@ -159,7 +168,7 @@ net::Response Api::Impl::Answer(const RoutedRequest& request, const Router::Matc
     return NoRoute(request.http, match);
   }
   try {
-    return match.action->answer(request);
+    return guard ? guard->Answer(request, match) : match.action->answer(request);
   } catch (const std::exception& e) {
     return Failed(request.http, match.pattern, e.what());
   }
@@ -167,6 +176,10 @@ net::Response Api::Impl::Answer(const RoutedRequest& request, const Router::Matc
 
 void Api::Impl::Begin(const RoutedRequest& request, const Router::Match& match,
                       net::Reply reply) const {
+  if (std::optional<net::Response> refusal = Refuse(request, match)) {
+    reply.Send(*std::move(refusal));
+    return;
+  }
   try {
     match.action->answer_later(request, std::move(reply));
   } catch (const std::exception& e) {
@@ -198,6 +211,10 @@ void Api::Impl::AnswerLater(RoutedRequest request, const Router::Match& match,
 Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(parts.security)) {
   MILL_CHECK(parts.endpoints != nullptr);
   impl_->logger = context.logger;
+  if (parts.access != nullptr) {
+    impl_->guard.emplace(*parts.access, context.logger);
+    internal::AddAccessRoutes(*parts.access, impl_->router);
+  }
   internal::AddHealthRoutes(parts, impl_->metrics, impl_->router);
   internal::AddScoringRoutes(parts, impl_->router);
   internal::AddInferenceRoutes(parts, impl_->router);
@@ -214,7 +231,11 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
     internal::AddLoggingRoutes(*parts.tracking, parts.refuses_long_values, impl_->router);
     internal::AddMetricRoutes(*parts.tracking, impl_->router);
     internal::AddLoggedModelRoutes(*parts.tracking, impl_->router);
-    internal::AddGraphqlRoutes(impl_->router, [](const net::Request&) { return std::nullopt; });
+    internal::AddGraphqlRoutes(impl_->router, [impl = impl_.get()](const net::Request& request) {
+      Router::Match match = impl->router.Find(request.method, request.path());
+      const RoutedRequest routed{request, std::move(match.params)};
+      return impl->Answer(routed, match);
+    });
   }
   if (parts.artifacts != nullptr) {
     internal::AddArtifactRoutes(*parts.artifacts, impl_->router);
@@ -246,17 +267,30 @@ void Api::Handle(const net::Request& request, net::Reply reply) const {
     return;
   }
   Router::Match match = impl_->router.Find(request.method, request.path());
-  RoutedRequest routed{request, std::move(match.params)};
-  if (match.action != nullptr && (match.action->blocks || match.action->answer_later)) {
-    net::Reply marked(std::make_shared<Impl::MarkedReply>(*impl_, request, match.pattern, start,
-                                                          std::move(reply)));
-    impl_->AnswerLater(std::move(routed), match, std::move(marked));
+  if (impl_->guard && match.action != nullptr && !impl_->guard->IsQuick(request, match)) {
+    // The request lives until its reply is sent.
+    impl_->pool.Submit([impl = impl_.get(), &request, match, start,
+                        owed = std::make_shared<net::Reply>(std::move(reply))] {
+      impl->Handle(request, match, start, std::move(*owed));
+    });
     return;
   }
-  net::Response response = impl_->Answer(routed, match);
-  impl_->security.Mark(request, response);
+  impl_->Handle(request, std::move(match), start, std::move(reply));
+}
+
+void Api::Impl::Handle(const net::Request& request, Router::Match match,
+                       std::chrono::steady_clock::time_point start, net::Reply reply) const {
+  RoutedRequest routed{request, std::move(match.params)};
+  if (match.action != nullptr && (match.action->blocks || match.action->answer_later)) {
+    net::Reply marked(
+        std::make_shared<MarkedReply>(*this, request, match.pattern, start, std::move(reply)));
+    AnswerLater(std::move(routed), match, std::move(marked));
+    return;
+  }
+  net::Response response = Answer(routed, match);
+  security.Mark(request, response);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  impl_->metrics.Record(match.pattern, response.status, seconds.count());
+  metrics.Record(match.pattern, response.status, seconds.count());
   reply.Send(std::move(response));
 }
 
@@ -275,8 +309,12 @@ net::BodyRoute Api::RouteBody(const net::Request& head) const {
     route.refusal = std::move(refusal);
     return route;
   }
+  const RoutedRequest routed{head, match.params};
+  route.refusal = impl_->Refuse(routed, match);
   try {
-    route = match.action->take_body({head, std::move(match.params)});
+    if (!route.refusal) {
+      route = match.action->take_body(routed);
+    }
   } catch (const std::exception& e) {
     route.refusal = impl_->Failed(head, match.pattern, e.what());
   }

@@ -19,6 +19,7 @@ class ArtifactStore;
 class KeyValue;
 }  // namespace millrace::store
 namespace millrace::tracking {
+class Access;
 class Registry;
 class TraceStore;
 class TrackingStore;
@@ -45,6 +46,8 @@ struct ApiParts {
   bool refuses_long_values = false;
   /// Null leaves the routes of traces out.
   tracking::TraceStore* traces = nullptr;
+  /// Access control; null lets everybody do everything.
+  tracking::Access* access = nullptr;
   SecurityOptions security = {};
   /// docs/api/openapi.yaml, for /api/openapi.yaml; empty leaves that route out.
   std::string_view description = {};

@@ -62,6 +62,20 @@ class AppActions final : public cli::Actions {
                                      const std::string& to) override;
   Result<cli::Document> CollectGarbage(const cli::Invocation& invocation,
                                        const cli::GarbageOptions& options) override;
+  Result<cli::Document> UsersCreate(const cli::Invocation& invocation,
+                                    const cli::UserCreation& user) override;
+  Result<cli::Document> UsersList(const cli::Invocation& invocation) override;
+  Result<cli::Document> UsersPassword(const cli::Invocation& invocation,
+                                      const std::string& username,
+                                      const std::string& password) override;
+  Result<cli::Document> UsersAdmin(const cli::Invocation& invocation, const std::string& username,
+                                   bool is_admin) override;
+  Result<cli::Document> UsersDelete(const cli::Invocation& invocation,
+                                    const std::string& username) override;
+  Result<cli::Document> UsersGrant(const cli::Invocation& invocation,
+                                   const cli::UserGrant& grant) override;
+  Result<cli::Document> UsersToken(const cli::Invocation& invocation,
+                                   const cli::UserToken& token) override;
   Result<cli::Document> ConfigShow(const cli::Invocation& invocation) override;
   Result<cli::Document> Doctor(const cli::Invocation& invocation) override;
   Result<cli::Document> Schema(const std::string& kind) override;

@@ -124,6 +124,16 @@ Context Environment::MakeContext() const {
   return context;
 }
 
+Result<tracking::Access*> Environment::Access() {
+  if (access_ == nullptr) {
+    tracking::AccessOptions options;
+    MILL_ASSIGN_OR_RETURN(options.default_permission,
+                          tracking::ParsePermission(settings_.default_permission));
+    MILL_ASSIGN_OR_RETURN(access_, tracking::Access::Open(*metadata_, clock_, options));
+  }
+  return access_.get();
+}
+
 Result<void> Environment::HoldWorkspace(const std::string& address) {
   if (lock_) {
     return {};

@@ -24,6 +24,7 @@
 #include "store/lock.h"
 #include "store/metadata.h"
 #include "store/workspace.h"
+#include "tracking/access.h"
 #include "tracking/registry.h"
 #include "tracking/store.h"
 #include "tracking/traces.h"
@@ -59,6 +60,8 @@ class Environment {
   /// Where artifacts are kept; opened by the first call, which may ask an object store.
   Result<store::ArtifactStore*> Artifacts();
   tracking::TraceStore& traces() { return *traces_; }
+  /// Users and permissions; opened by the first call.
+  Result<tracking::Access*> Access();
 
   /// Becomes the one process that writes the online store, at `address` (empty: none).
   ///   - kFailedPrecondition names the process that holds the workspace.
@@ -93,6 +96,7 @@ class Environment {
   std::unique_ptr<tracking::TrackingStore> tracking_;
   std::unique_ptr<tracking::Registry> registry_;
   std::unique_ptr<tracking::TraceStore> traces_;
+  std::unique_ptr<tracking::Access> access_;
   std::optional<store::WorkspaceLock> lock_;
   std::unique_ptr<store::KeyValue> online_;
   std::unique_ptr<store::KeyValue> online_for_reading_;

@@ -34,11 +34,39 @@ api::SecurityOptions SecurityOf(const cli::Settings& settings) {
           .frame_options = settings.x_frame_options};
 }
 
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
+}
+
+/// Null where everybody may do everything.
+Result<tracking::Access*> OpenAccess(Environment& environment, const cli::ServeOptions& options) {
+  const cli::Settings& settings = environment.settings();
+  if (!settings.has_access_control) {
+    if (!IsLoopback(settings.host) && !options.is_insecure) {
+      return base::FailedPrecondition("serve would listen on \"" + settings.host +
+                                      "\", which other machines may reach, without asking who they "
+                                      "are")
+          .Hint(
+              "make an administrator with `millrace users create NAME --admin` and add --auth on; "
+              "or add --insecure where everybody who reaches the address may do everything");
+    }
+    return static_cast<tracking::Access*>(nullptr);
+  }
+  MILL_ASSIGN_OR_RETURN(tracking::Access * access, environment.Access());
+  MILL_ASSIGN_OR_RETURN(const std::vector<tracking::User> users, access->ListUsers());
+  if (users.empty()) {
+    return base::FailedPrecondition("access control is on, and there are no users")
+        .Hint("make an administrator with: millrace users create NAME --admin");
+  }
+  return access;
+}
+
 }  // namespace
 
 Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
                    const std::stop_token& stop) {
   const Context context = environment.MakeContext();
+  MILL_ASSIGN_OR_RETURN(tracking::Access * access, OpenAccess(environment, options));
   MILL_RETURN_IF_ERROR(environment.HoldWorkspace(""));
   MILL_ASSIGN_OR_RETURN(store::KeyValue * key_value, environment.OnlineKeyValue());
   const features::OnlineStore online(*key_value);
@@ -61,6 +89,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.refuses_long_values = !environment.settings().truncates_long_values;
   parts.webhooks = webhooks.get();
   parts.traces = &environment.traces();
+  parts.access = access;
   parts.security = SecurityOf(environment.settings());
   parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));

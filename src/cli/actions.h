@@ -67,8 +67,32 @@ class RunListener {
 };
 
 struct ServeOptions {
+  /// Lets everybody who reaches the address do everything.
+  bool is_insecure = false;
   /// Called once with "http://HOST:PORT" when requests are answered.
   std::function<void(const std::string& address)> on_ready;
+};
+
+struct UserCreation {
+  std::string username;
+  std::string password;
+  bool is_admin = false;
+};
+
+struct UserGrant {
+  std::string username;
+  /// MLflow's word.
+  std::string permission;
+  /// One of the two is set.
+  std::string experiment_id;
+  std::string model;
+};
+
+struct UserToken {
+  std::string username;
+  std::string name;
+  /// 0: until it is deleted.
+  int days = 0;
 };
 
 struct PredictOptions {
@@ -176,6 +200,18 @@ class Actions {
   /// Deleted runs, their artifacts and bytes that nothing names: listed, or removed for good.
   virtual Result<Document> CollectGarbage(const Invocation& invocation,
                                           const GarbageOptions& options) = 0;
+  /// Makes the workspace where there is none.
+  virtual Result<Document> UsersCreate(const Invocation& invocation, const UserCreation& user) = 0;
+  virtual Result<Document> UsersList(const Invocation& invocation) = 0;
+  virtual Result<Document> UsersPassword(const Invocation& invocation, const std::string& username,
+                                         const std::string& password) = 0;
+  virtual Result<Document> UsersAdmin(const Invocation& invocation, const std::string& username,
+                                      bool is_admin) = 0;
+  virtual Result<Document> UsersDelete(const Invocation& invocation,
+                                       const std::string& username) = 0;
+  virtual Result<Document> UsersGrant(const Invocation& invocation, const UserGrant& grant) = 0;
+  /// The answer shows the token; nothing shows it again.
+  virtual Result<Document> UsersToken(const Invocation& invocation, const UserToken& token) = 0;
   virtual Result<Document> ConfigShow(const Invocation& invocation) = 0;
   virtual Result<Document> Doctor(const Invocation& invocation) = 0;
   /// The JSON Schema of one kind of project file, or, without a kind, the list of kinds.

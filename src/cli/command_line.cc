@@ -43,6 +43,7 @@ void Builder::AddCommands() {
   AddRuns();
   AddExperiments();
   AddModels();
+  AddUsers();
   AddTransfers();
   AddGarbage();
   AddConfig();
@@ -121,12 +122,15 @@ void Builder::AddServe() {
           "    -d '{\"dataframe_records\": [{\"customer_id\": 12347}]}'",
           [this] {
             ServeOptions options;
+            options.is_insecure = parsed_.is_insecure;
             options.on_ready = [this](const std::string& address) {
               console_.Line("listening on " + address);
             };
             return actions_.Serve(parsed_.invocation, options);
           });
   AddProject(app);
+  app->add_flag("--insecure", parsed_.is_insecure,
+                "Listen on an address that other machines reach without asking who they are");
 }
 
 void Builder::AddPredict() {

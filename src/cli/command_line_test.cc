@@ -37,6 +37,35 @@ class RecordingActions final : public Actions {
     }
     return {};
   }
+  Result<Document> UsersCreate(const Invocation& asked, const UserCreation& user) override {
+    return Answer(
+        "users create " + user.username + " " + user.password + (user.is_admin ? " admin" : ""),
+        asked);
+  }
+  Result<Document> UsersList(const Invocation& asked) override {
+    return Answer("users list", asked);
+  }
+  Result<Document> UsersPassword(const Invocation& asked, const std::string& username,
+                                 const std::string& password) override {
+    return Answer("users password " + username + " " + password, asked);
+  }
+  Result<Document> UsersAdmin(const Invocation& asked, const std::string& username,
+                              bool is_admin) override {
+    return Answer("users admin " + username + (is_admin ? " yes" : " no"), asked);
+  }
+  Result<Document> UsersDelete(const Invocation& asked, const std::string& username) override {
+    return Answer("users delete " + username, asked);
+  }
+  Result<Document> UsersGrant(const Invocation& asked, const UserGrant& grant) override {
+    return Answer("users grant " + grant.username + " " + grant.permission + " " +
+                      grant.experiment_id + grant.model,
+                  asked);
+  }
+  Result<Document> UsersToken(const Invocation& asked, const UserToken& token) override {
+    return Answer(
+        "users token " + token.username + " " + token.name + " " + std::to_string(token.days),
+        asked);
+  }
   Result<Document> Validate(const Invocation& asked) override { return Answer("validate", asked); }
   Result<void> Serve(const Invocation& asked, const ServeOptions&) override {
     called = "serve";
@@ -236,6 +265,20 @@ TEST_F(CommandLine, WatchPrintsTheLastFrameWhereThereIsNoTerminal) {
   EXPECT_EQ(Out(), "second\n");
   EXPECT_EQ(Run({"runs", "watch", "abcd", "--once", "--json"}), 0);
   EXPECT_EQ(Out(), "2\n");
+}
+
+TEST_F(CommandLine, UsersAreGivenPermissionsAndTokens) {
+  EXPECT_EQ(Run({"users", "grant", "ann", "EDIT", "--experiment", "3", "--project", "shop"}), 0);
+  EXPECT_EQ(actions.called, "users grant ann EDIT 3");
+  EXPECT_EQ(actions.invocation.project, "shop");
+  EXPECT_EQ(Run({"users", "token", "ann", "--label", "ci", "--days", "90"}), 0);
+  EXPECT_EQ(actions.called, "users token ann ci 90");
+  EXPECT_EQ(Run({"users", "token", "ann", "--days", "0"}), 2);
+  EXPECT_EQ(Run({"users", "admin", "ann", "--revoke"}), 0);
+  EXPECT_EQ(actions.called, "users admin ann no");
+  EXPECT_EQ(Run({"users", "delete", "ann", "shop"}), 0);
+  EXPECT_EQ(actions.called, "users delete ann");
+  EXPECT_EQ(Run({"users", "create"}), 2);
 }
 
 TEST_F(CommandLine, RunsAndExperimentsAreTaggedDeletedAndRestored) {

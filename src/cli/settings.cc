@@ -86,6 +86,17 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        {"debug", "info", "warn", "error"}},
       {"host", "127.0.0.1", "Address that `serve` listens on.", {}, {}},
       {"port", "5000", "Port that `serve` listens on; 0 picks a free one.", {{0, 65535}}, {}},
+      {"auth",
+       "off",
+       "Whether `serve` asks who sends a request (users: millrace users create NAME); needed on an "
+       "address that other machines reach.",
+       {},
+       {"on", "off"}},
+      {"default_permission",
+       "READ",
+       "What a user may do with experiments and models on which they were given no permission.",
+       {},
+       {"NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE"}},
       {"seed", "42", "Start of every random choice.", {{0, INT64_MAX}}, {}},
       {"default_artifact_root",
        "mlflow-artifacts:",
@@ -174,6 +185,8 @@ Result<Settings> ResolveSettings(
   settings.threads = std::stoi(value("threads"));
   settings.log_level = ParseLevel(value("log_level"));
   settings.host = value("host");
+  settings.has_access_control = value("auth") == "on";
+  settings.default_permission = value("default_permission");
   settings.port = std::stoi(value("port"));
   settings.seed = std::stoull(value("seed"));
   std::string& shown = settings.resolved.at("backend_store_uri").value;

@@ -54,6 +54,8 @@ struct Settings {
   int threads = 0;  ///< 0: as many as the machine has cores
   base::LogLevel log_level = base::LogLevel::kWarn;
   std::string host;
+  bool has_access_control = false;
+  std::string default_permission;  ///< MLflow's word
   int port = 0;
   std::uint64_t seed = 0;
   std::string default_artifact_root;  ///< URI under which new experiments keep artifacts

@@ -245,6 +245,19 @@ Result<User> Access::CheckPassword(const std::string& username, const std::strin
   return UserFromRow(rows[0]);
 }
 
+Result<std::optional<User>> Access::CheckKnownPassword(const std::string& username,
+                                                       const std::string& password) {
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      metadata_.Query(
+          "SELECT user_id, username, is_admin, password_hash FROM access_users WHERE username = ?",
+          {username}));
+  if (rows.empty() || !cache_->Knows(cache_->NameOf(username, password), Text(rows[0][3]))) {
+    return std::optional<User>();
+  }
+  return std::optional<User>(UserFromRow(rows[0]));
+}
+
 Result<User> Access::CheckToken(const std::string& secret) {
   // A database looks texts up in a time that depends on them; of a hash, that tells nothing.
   MILL_ASSIGN_OR_RETURN(
@@ -260,14 +273,21 @@ Result<User> Access::CheckToken(const std::string& secret) {
 }
 
 Result<NewToken> Access::CreateToken(const std::string& username, const std::string& name,
-                                     std::optional<std::int64_t> expiration_time_ms) {
+                                     std::optional<std::chrono::seconds> lifetime) {
+  constexpr std::chrono::hours kLongest{24 * 36'525};
+  if (lifetime && (*lifetime <= std::chrono::seconds(0) || *lifetime > kLongest)) {
+    return base::InvalidArgument("a token lives for 1 second to 100 years, not for " +
+                                 std::to_string(lifetime->count()) + " seconds");
+  }
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
   NewToken made;
   made.secret = std::string(kTokenPrefix) + base::NewSecret();
-  made.token = {0, username, name, NowMs(), expiration_time_ms};
+  made.token = {0, username, name, NowMs()};
   store::Value expiration;
-  if (expiration_time_ms) {
-    expiration = *expiration_time_ms;
+  if (lifetime) {
+    made.token.expiration_time_ms =
+        made.token.creation_time_ms + std::chrono::milliseconds(*lifetime).count();
+    expiration = *made.token.expiration_time_ms;
   }
   MILL_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,

@@ -3,6 +3,7 @@
 // registered models, with the semantics of MLflow's basic-auth app. HTTP lives in `api`.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -98,12 +99,17 @@ class Access {
   /// The first check of a password takes as long as its cost says, later ones of the same are
   /// remembered as long as the password stays.
   Result<User> CheckPassword(const std::string& username, const std::string& password);
+  /// The same without the long computation: nothing where only that can tell.
+  Result<std::optional<User>> CheckKnownPassword(const std::string& username,
+                                                 const std::string& password);
   Result<User> CheckToken(const std::string& secret);
 
   // Tokens.
 
+  /// @param lifetime  none: until it is deleted; kInvalidArgument unless positive, at most 100
+  /// years
   Result<NewToken> CreateToken(const std::string& username, const std::string& name,
-                               std::optional<std::int64_t> expiration_time_ms);
+                               std::optional<std::chrono::seconds> lifetime);
   /// Oldest first.
   Result<std::vector<AccessToken>> ListTokens(const std::string& username);
   /// kNotFound also for a token of another user.

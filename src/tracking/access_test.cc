@@ -65,6 +65,7 @@ TEST_P(AccessTest, NobodyIsThereAtTheStart) {
 
 TEST_P(AccessTest, OnlyTheRightPasswordLetsIn) {
   const User made = NewUser("eva");
+  EXPECT_FALSE(access_->CheckKnownPassword("eva", "eva's password")->has_value());
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(access_->CheckPassword("eva", "eva's password").value(), made);
     const std::string wrong =
@@ -74,6 +75,9 @@ TEST_P(AccessTest, OnlyTheRightPasswordLetsIn) {
     Failure(access_->CheckPassword("eva", std::string("eva's password\0", 15)),
             ErrorCode::kUnauthenticated);
   }
+  EXPECT_EQ(access_->CheckKnownPassword("eva", "eva's password").value(), made);
+  EXPECT_FALSE(access_->CheckKnownPassword("eva", "wrong")->has_value());
+  EXPECT_FALSE(access_->CheckKnownPassword("adam", "x")->has_value());
 }
 
 TEST_P(AccessTest, ChangedPasswordCountsAtOnceInEveryProcess) {
@@ -146,9 +150,11 @@ TEST_P(AccessTest, LastAdministratorStays) {
 TEST_P(AccessTest, TokenLetsInUntilItEnds) {
   const User eva = NewUser("eva");
   NewUser("adam");
-  const std::int64_t now = clock_.Now().micros / 1000;
   const NewToken kept = access_->CreateToken("eva", "laptop", {}).value();
-  const NewToken brief = access_->CreateToken("eva", "job", now + 1000).value();
+  const NewToken brief = access_->CreateToken("eva", "job", std::chrono::seconds(1)).value();
+  Failure(access_->CreateToken("eva", "x", std::chrono::seconds(0)), ErrorCode::kInvalidArgument);
+  Failure(access_->CreateToken("eva", "x", std::chrono::hours(24 * 40'000)),
+          ErrorCode::kInvalidArgument);
   EXPECT_EQ(access_->CheckToken(kept.secret).value(), eva);
   EXPECT_EQ(access_->CheckToken(brief.secret).value(), eva);
   Failure(access_->CheckToken("mlr_"), ErrorCode::kUnauthenticated);

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string_view>
 
 #include "api/metrics.h"
@@ -16,6 +15,7 @@ namespace millrace::store {
 class ArtifactStore;
 }
 namespace millrace::tracking {
+class Access;
 class Registry;
 class TraceStore;
 class TrackingStore;
@@ -61,10 +61,14 @@ void AddArtifactRoutes(store::ArtifactStore& store, Router& router);
 /// upload-artifact. Without a registry, not those of its versions.
 void AddArtifactViews(store::ArtifactStore& store, tracking::TrackingStore& tracking,
                       tracking::Registry* registry, Router& router);
-/// The refusal of a request that its sender may not make, or nothing.
-using AllowRequest = std::function<std::optional<net::Response>(const net::Request&)>;
-/// /graphql, over the routes of the router; each request behind it is asked for by `allow`.
-void AddGraphqlRoutes(Router& router, const AllowRequest& allow);
+/// Answers a request as if a client had sent it.
+using RequestAnswer = std::function<net::Response(const net::Request&)>;
+/// /graphql: each request behind it is answered by `answer_request`, with the rights of the one
+/// before it.
+void AddGraphqlRoutes(Router& router, const RequestAnswer& answer_request);
+/// /users/..., /experiments/permissions/..., /registered-models/permissions/..., and
+/// /api/2.0/millrace/tokens/...
+void AddAccessRoutes(tracking::Access& access, Router& router);
 /// The number of a version; kInvalidArgument in MLflow's words.
 Result<std::int64_t> ReadVersion(std::string_view text);
 

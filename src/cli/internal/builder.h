@@ -34,6 +34,11 @@ struct Parsed {
   std::string directory;
   std::string view;
   std::string name;
+  bool is_insecure = false;
+  UserCreation user;
+  UserGrant grant;
+  UserToken token;
+  bool is_revoked = false;
   std::vector<std::string> names;
   GarbageOptions garbage;
   std::string older_than;
@@ -72,6 +77,7 @@ class Builder {
   void AddExperiments();  // commands_runs.cc
   void AddTagOptions(CLI::App* app);
   void AddModels();  // commands_models.cc
+  void AddUsers();   // commands_users.cc
   void AddTransfers();
   void AddConfig();
   void AddGarbage();  // commands_gc.cc

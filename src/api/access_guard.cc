@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who sends a request, and whether they may.
+#include "api/internal/access_guard.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "api/internal/message.h"
+#include "api/internal/online_json.h"
+#include "api/internal/replies.h"
+
+namespace millrace::api::internal {
+
+namespace {
+
+using tracking::Permission;
+using tracking::Resource;
+using tracking::ResourceKind;
+using tracking::User;
+
+// More passwords than this are not computed at once: each takes a fifth of a second, and anybody
+// may send them.
+constexpr int kMostSlow = 4;
+
+Error NoCredentials() {
+  return Error(ErrorCode::kUnauthenticated, "no credentials");
+}
+
+struct Credentials {
+  /// Empty: `secret` is a token.
+  std::string username;
+  std::string secret;
+};
+
+Result<Credentials> ReadCredentials(const net::Request& request) {
+  const std::string_view field = request.Header("Authorization");
+  const std::size_t blank = field.find(' ');
+  if (blank == std::string_view::npos) {
+    return NoCredentials();
+  }
+  const std::string_view scheme = field.substr(0, blank);
+  std::string_view rest = field.substr(blank);
+  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+  if (net::EqualsIgnoringCase(scheme, "Bearer") && !rest.empty()) {
+    return Credentials{"", std::string(rest)};
+  }
+  if (!net::EqualsIgnoringCase(scheme, "Basic")) {
+    return NoCredentials();
+  }
+  const Result<std::string> pair = FromBase64(rest);
+  const std::size_t colon = pair.ok() ? pair->find(':') : std::string::npos;
+  if (colon == std::string::npos || colon == 0) {
+    return NoCredentials();
+  }
+  return Credentials{pair->substr(0, colon), pair->substr(colon + 1)};
+}
+
+/// "7" of "7/abc/artifacts/model"; nothing for a path that begins otherwise or leaves its folder.
+std::optional<std::string> ExperimentOfPath(std::string_view path) {
+  const std::string_view id = path.substr(0, path.find('/'));
+  if (id.empty() ||
+      !std::all_of(id.begin(), id.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) {
+    return std::nullopt;
+  }
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::size_t slash = rest.find('/');
+    if (rest.substr(0, slash) == "..") {
+      return std::nullopt;
+    }
+    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+  }
+  return std::string(id);
+}
+
+constexpr std::string_view kProxyScheme = "mlflow-artifacts:";
+
+/// Of "mlflow-artifacts:/7/models/m-1/artifacts" or "mlflow-artifacts://host:5000/7/...".
+std::optional<std::string> ExperimentOfProxyUri(std::string_view uri) {
+  std::string_view path = uri.substr(kProxyScheme.size());
+  if (path.starts_with("//")) {
+    const std::size_t slash = path.find('/', 2);
+    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash);
+  }
+  path.remove_prefix(path.starts_with('/') ? 1 : 0);
+  return ExperimentOfPath(PercentDecode(path));
+}
+
+std::string FromQuery(const net::Request& request, std::string_view name) {
+  for (auto& [key, value] : ParseQuery(request.query())) {
+    if (key == name) {
+      return std::move(value);
+    }
+  }
+  return {};
+}
+
+MessageBuffers& BuffersOfThisThread() {
+  // Not those of the handler, which may be in use further up (/graphql).
+  thread_local MessageBuffers buffers;
+  return buffers;
+}
+
+}  // namespace
+
+Result<Resource> NamedResource(const Message& in) {
+  const std::string type = in.Text("resource_type");
+  const std::string id = in.Text("resource_id");
+  if (id.empty()) {
+    return MissingParameter("resource_id");
+  }
+  if (type == "experiment") {
+    return Resource{ResourceKind::kExperiment, id};
+  }
+  if (type == "registered_model") {
+    return Resource{ResourceKind::kRegisteredModel, id};
+  }
+  return base::InvalidArgument("Invalid resource type '" + type +
+                               "'. Valid resource types are: ('experiment', 'registered_model')");
+}
+
+Result<User> WhoAsks(tracking::Access& access, const net::Request& request) {
+  MILL_ASSIGN_OR_RETURN(const Credentials credentials, ReadCredentials(request));
+  return credentials.username.empty()
+             ? access.CheckToken(credentials.secret)
+             : access.CheckPassword(credentials.username, credentials.secret);
+}
+
+net::Response NotAuthenticated() {
+  net::Response response = TextReply(
+      "You are not authenticated. Please see "
+      "https://www.mlflow.org/docs/latest/auth/index.html#authenticating-to-mlflow "
+      "on how to authenticate.",
+      401);
+  response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"mlflow\"");
+  return response;
+}
+
+net::Response PermissionDenied() {
+  return TextReply("Permission denied", 403);
+}
+
+bool AccessGuard::IsQuick(const net::Request& request, const Router::Match& match) const {
+  const AccessRule* rule = FindAccessRule(request.method, match.pattern);
+  if (rule != nullptr && rule->subject == AccessSubject::kOpen) {
+    return true;
+  }
+  const Result<Credentials> credentials = ReadCredentials(request);
+  if (!credentials.ok() || credentials->username.empty()) {
+    return true;
+  }
+  const auto known = access_.CheckKnownPassword(credentials->username, credentials->secret);
+  return known.ok() && known->has_value();
+}
+
+Result<User> AccessGuard::Authenticate(const net::Request& request) const {
+  MILL_ASSIGN_OR_RETURN(const Credentials credentials, ReadCredentials(request));
+  if (credentials.username.empty()) {
+    return access_.CheckToken(credentials.secret);
+  }
+  MILL_ASSIGN_OR_RETURN(const std::optional<User> known,
+                        access_.CheckKnownPassword(credentials.username, credentials.secret));
+  if (known) {
+    return *known;
+  }
+  if (++n_slow_ > kMostSlow) {
+    --n_slow_;
+    return base::ResourceExhausted("too many sign-ins at once").Hint("try again in a second");
+  }
+  Result<User> checked = access_.CheckPassword(credentials.username, credentials.secret);
+  --n_slow_;
+  return checked;
+}
+
+Result<bool> AccessGuard::MayOn(const User& user, const AccessRule& rule,
+                                const Resource& resource) const {
+  MILL_ASSIGN_OR_RETURN(const Permission has, access_.PermissionOf(user, resource));
+  return has >= rule.needed;
+}
+
+Result<bool> AccessGuard::MayRead(const User& user, const Resource& resource) const {
+  MILL_ASSIGN_OR_RETURN(const Permission has, access_.PermissionOf(user, resource));
+  return has >= Permission::kRead;
+}
+
+Result<bool> AccessGuard::MayUseSource(const User& user, const std::string& source) const {
+  const auto part_after = [&source](std::string_view prefix) {
+    const std::string_view rest = std::string_view(source).substr(prefix.size());
+    return std::string(rest.substr(0, rest.find('/')));
+  };
+  if (source.starts_with("runs:/")) {
+    MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfRun(part_after("runs:/")));
+    return MayRead(user, {ResourceKind::kExperiment, id});
+  }
+  if (source.starts_with("models:/m-")) {
+    MILL_ASSIGN_OR_RETURN(const std::string id,
+                          access_.ExperimentOfLoggedModel(part_after("models:/")));
+    return MayRead(user, {ResourceKind::kExperiment, id});
+  }
+  if (source.starts_with("models:/")) {
+    const std::string name = part_after("models:/");
+    return MayRead(user, {ResourceKind::kRegisteredModel, name.substr(0, name.find('@'))});
+  }
+  if (source.starts_with(kProxyScheme)) {
+    const auto id = ExperimentOfProxyUri(source);
+    return id ? MayRead(user, {ResourceKind::kExperiment, *id}) : Result<bool>(false);
+  }
+  // Places that this server does not hand out.
+  return true;
+}
+
+Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
+                              const RoutedRequest& request, const Router::Match& match) const {
+  const auto on_experiment = [&](const std::string& id) {
+    return MayOn(user, rule, {ResourceKind::kExperiment, id});
+  };
+  if (rule.subject == AccessSubject::kLoggedModel) {
+    MILL_ASSIGN_OR_RETURN(const std::string id,
+                          access_.ExperimentOfLoggedModel(request.params.at(0)));
+    return on_experiment(id);
+  }
+  if (rule.subject == AccessSubject::kArtifacts && !request.params.empty()) {
+    const auto id = ExperimentOfPath(PercentDecode(request.params.back()));
+    return id ? on_experiment(*id) : Result<bool>(false);
+  }
+  if (rule.subject == AccessSubject::kRunOfQuery) {
+    std::string run_id = FromQuery(request.http, "run_id");
+    run_id = run_id.empty() ? FromQuery(request.http, "run_uuid") : std::move(run_id);
+    MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfRun(run_id));
+    return on_experiment(id);
+  }
+  if (rule.subject == AccessSubject::kModelOfQuery) {
+    return MayOn(user, rule, {ResourceKind::kRegisteredModel, FromQuery(request.http, rule.field)});
+  }
+  MILL_ASSIGN_OR_RETURN(const Message in,
+                        Message::Read(request, match.action->fields, BuffersOfThisThread()));
+  switch (rule.subject) {
+    case AccessSubject::kUser:
+      return in.Text(rule.field) == user.username;
+    case AccessSubject::kExperiment:
+      return on_experiment(in.Has(rule.field) ? in.Text(rule.field) : "0");
+    case AccessSubject::kExperimentName: {
+      MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfName(in.Text(rule.field)));
+      return on_experiment(id);
+    }
+    case AccessSubject::kRun: {
+      MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfRun(in.RunId()));
+      return on_experiment(id);
+    }
+    case AccessSubject::kRuns:
+      for (const std::string& run_id : in.Texts(rule.field)) {
+        const Result<std::string> id = access_.ExperimentOfRun(run_id);
+        if (!id.ok() && id.error().code() == ErrorCode::kNotFound) {
+          continue;  // the handler knows what to say of a run that is not there
+        }
+        if (!id.ok()) {
+          return id.error();
+        }
+        MILL_ASSIGN_OR_RETURN(const bool may, on_experiment(*id));
+        if (!may) {
+          return false;
+        }
+      }
+      return true;
+    case AccessSubject::kRegisteredModel:
+      return MayOn(user, rule, {ResourceKind::kRegisteredModel, in.Text(rule.field)});
+    case AccessSubject::kNewExperiment:
+      // Its runs would otherwise open the folder of another experiment to who makes it.
+      return !in.Text("artifact_location").starts_with(kProxyScheme);
+    case AccessSubject::kNewVersion: {
+      MILL_ASSIGN_OR_RETURN(
+          const bool may, MayOn(user, rule, {ResourceKind::kRegisteredModel, in.Text(rule.field)}));
+      if (!may || !in.Has("run_id") || in.Text("run_id").empty()) {
+        return may ? MayUseSource(user, in.Text("source")) : Result<bool>(false);
+      }
+      MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfRun(in.Text("run_id")));
+      MILL_ASSIGN_OR_RETURN(const bool may_read, MayRead(user, {ResourceKind::kExperiment, id}));
+      return may_read ? MayUseSource(user, in.Text("source")) : Result<bool>(false);
+    }
+    case AccessSubject::kArtifacts: {
+      const auto id = ExperimentOfPath(in.Text(rule.field));
+      return id ? on_experiment(*id) : Result<bool>(false);
+    }
+    case AccessSubject::kResource: {
+      // Everybody may see what they may do themselves.
+      if (request.http.method == "GET" && in.Text("username") == user.username) {
+        return true;
+      }
+      MILL_ASSIGN_OR_RETURN(const Resource resource, NamedResource(in));
+      return MayOn(user, rule, resource);
+    }
+    default:
+      return false;
+  }
+}
+
+std::optional<net::Response> AccessGuard::Decide(const User& user, const AccessRule* rule,
+                                                 const RoutedRequest& request,
+                                                 const Router::Match& match) const {
+  if (user.is_admin || (rule != nullptr && (rule->subject == AccessSubject::kSignedIn ||
+                                            rule->subject == AccessSubject::kExperiments))) {
+    return std::nullopt;
+  }
+  if (rule == nullptr) {
+    return PermissionDenied();
+  }
+  const Result<bool> may = May(user, *rule, request, match);
+  if (!may.ok()) {
+    return RestError(may.error());
+  }
+  return *may ? std::nullopt : std::optional(PermissionDenied());
+}
+
+std::variant<User, net::Response> AccessGuard::Admit(const RoutedRequest& request,
+                                                     const Router::Match& match) const {
+  const AccessRule* rule = FindAccessRule(request.http.method, match.pattern);
+  if (rule != nullptr && rule->subject == AccessSubject::kOpen) {
+    return User{};
+  }
+  Result<User> user = Authenticate(request.http);
+  if (!user.ok() && user.error().code() != ErrorCode::kUnauthenticated) {
+    return RestError(user.error());
+  }
+  if (!user.ok()) {
+    if (logger_ != nullptr && !request.http.Header("Authorization").empty()) {
+      logger_->Warn("access", "sign_in_failed",
+                    {{"peer", request.http.peer}, {"route", match.pattern}});
+    }
+    return NotAuthenticated();
+  }
+  if (std::optional<net::Response> refusal = Decide(*user, rule, request, match)) {
+    return *std::move(refusal);
+  }
+  return *std::move(user);
+}
+
+std::optional<net::Response> AccessGuard::Refuse(const RoutedRequest& request,
+                                                 const Router::Match& match) const {
+  auto admitted = Admit(request, match);
+  if (auto* refusal = std::get_if<net::Response>(&admitted)) {
+    return std::move(*refusal);
+  }
+  return std::nullopt;
+}
+
+net::Response AccessGuard::Answer(const RoutedRequest& request, const Router::Match& match) const {
+  auto admitted = Admit(request, match);
+  if (auto* refusal = std::get_if<net::Response>(&admitted)) {
+    return std::move(*refusal);
+  }
+  const User& user = std::get<User>(admitted);
+  const AccessRule* rule = FindAccessRule(request.http.method, match.pattern);
+  if (rule == nullptr) {
+    return match.action->answer(request);
+  }
+  if (!user.is_admin && rule->subject == AccessSubject::kExperiments) {
+    return AnswerNarrowed(user, *rule, request, match);
+  }
+  switch (rule->effect) {
+    case AccessEffect::kNothing:
+      return match.action->answer(request);
+    case AccessEffect::kFilterExperiments:
+    case AccessEffect::kFilterModels:
+    case AccessEffect::kFilterVersions:
+      return user.is_admin ? match.action->answer(request)
+                           : AnswerFiltered(user, *rule, request, match);
+    default:
+      break;
+  }
+  net::Response response = match.action->answer(request);
+  if (response.status == 200) {
+    const Result<void> followed = Follow(user, *rule, request, match, response);
+    if (!followed.ok()) {
+      return RestError(followed.error());
+    }
+  }
+  return response;
+}
+
+}  // namespace millrace::api::internal

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each route needs, as one table. Which permission an action needs is MLflow's choice
+// (mlflow/server/auth): deleting needs MANAGE, changing EDIT, looking READ.
+#include "api/internal/access_rules.h"
+
+#include <cctype>
+#include <string>
+#include <unordered_map>
+
+#include "base/check.h"
+
+namespace millrace::api::internal {
+
+namespace {
+
+using enum AccessSubject;
+using enum AccessEffect;
+using enum tracking::Permission;
+
+constexpr AccessRule kRules[] = {
+    // What says nothing about anybody's work.
+    {"GET", "/", kOpen},
+    {"GET", "/health", kOpen},
+    {"GET", "/ping", kOpen},
+    {"GET", "/ready", kOpen},
+    {"GET", "/api/openapi.yaml", kOpen},
+    {"GET", "/version", kOpen},
+    {"GET", "/v2", kOpen},
+    {"GET", "/v2/", kOpen},
+    {"GET", "/v2/health/live", kOpen},
+    {"GET", "/v2/health/ready", kOpen},
+    {"GET", "/mlflow/server-info", kOpen},
+    {"GET", "/mlflow/ui-telemetry", kOpen},
+    {"POST", "/mlflow/ui-telemetry", kOpen},
+    // Other programs of this machine, which the handlers check; they have no user.
+    {"POST", "/millrace/online/put", kOpen},
+    {"POST", "/millrace/online/get", kOpen},
+    {"POST", "/millrace/online/scan", kOpen},
+    {"POST", "/millrace/online/drop", kOpen},
+
+    {"GET", "/metrics", kSignedIn},
+    {"POST", "/invocations", kSignedIn},
+    {"POST", "/endpoints/{name}/invocations", kSignedIn},
+    {"GET", "/v2/models/{name}", kSignedIn},
+    {"GET", "/v2/models/{name}/ready", kSignedIn},
+    {"POST", "/v2/models/{name}/infer", kSignedIn},
+    {"GET", "/v2/models/{name}/versions/{version}", kSignedIn},
+    {"GET", "/v2/models/{name}/versions/{version}/ready", kSignedIn},
+    {"POST", "/v2/models/{name}/versions/{version}/infer", kSignedIn},
+    // Each request behind it is asked for by itself.
+    {"POST", "/graphql", kSignedIn},
+    {"GET", "/graphql", kSignedIn},
+
+    {"POST", "/mlflow/experiments/create", kNewExperiment, kNone, "", kOwnExperiment},
+    {"GET", "/mlflow/experiments/search", kSignedIn, kNone, "", kFilterExperiments},
+    {"POST", "/mlflow/experiments/search", kSignedIn, kNone, "", kFilterExperiments},
+    {"GET", "/mlflow/experiments/get", kExperiment, kRead, "experiment_id"},
+    {"GET", "/mlflow/experiments/get-by-name", kExperimentName, kRead, "experiment_name"},
+    {"POST", "/mlflow/experiments/update", kExperiment, kEdit, "experiment_id"},
+    {"POST", "/mlflow/experiments/delete", kExperiment, kManage, "experiment_id"},
+    {"POST", "/mlflow/experiments/restore", kExperiment, kManage, "experiment_id"},
+    {"POST", "/mlflow/experiments/set-experiment-tag", kExperiment, kEdit, "experiment_id"},
+    {"POST", "/mlflow/experiments/delete-experiment-tag", kExperiment, kEdit, "experiment_id"},
+    {"POST", "/mlflow/experiments/search-datasets", kExperiments, kRead, "experiment_ids"},
+
+    {"POST", "/mlflow/runs/create", kExperiment, kEdit, "experiment_id"},
+    {"GET", "/mlflow/runs/get", kRun, kRead},
+    {"POST", "/mlflow/runs/search", kExperiments, kRead, "experiment_ids"},
+    {"POST", "/mlflow/runs/update", kRun, kEdit},
+    {"POST", "/mlflow/runs/delete", kRun, kManage},
+    {"POST", "/mlflow/runs/restore", kRun, kManage},
+    {"POST", "/mlflow/runs/log-metric", kRun, kEdit},
+    {"POST", "/mlflow/runs/log-parameter", kRun, kEdit},
+    {"POST", "/mlflow/runs/log-batch", kRun, kEdit},
+    {"POST", "/mlflow/runs/log-inputs", kRun, kEdit},
+    {"POST", "/mlflow/runs/log-model", kRun, kEdit},
+    {"POST", "/mlflow/runs/outputs", kRun, kEdit},
+    {"POST", "/mlflow/runs/set-tag", kRun, kEdit},
+    {"POST", "/mlflow/runs/delete-tag", kRun, kEdit},
+    {"GET", "/mlflow/metrics/get-history", kRun, kRead},
+    {"GET", "/mlflow/metrics/get-history-bulk", kRuns, kRead, "run_id"},
+    {"GET", "/mlflow/metrics/get-history-bulk-interval", kRuns, kRead, "run_ids"},
+    {"GET", "/millrace/metrics/plot", kRun, kRead},
+
+    {"POST", "/mlflow/logged-models", kExperiment, kEdit, "experiment_id"},
+    {"POST", "/mlflow/logged-models/search", kExperiments, kRead, "experiment_ids"},
+    {"GET", "/mlflow/logged-models/{model_id}", kLoggedModel, kRead},
+    {"PATCH", "/mlflow/logged-models/{model_id}", kLoggedModel, kEdit},
+    {"DELETE", "/mlflow/logged-models/{model_id}", kLoggedModel, kManage},
+    {"PATCH", "/mlflow/logged-models/{model_id}/tags", kLoggedModel, kEdit},
+    {"DELETE", "/mlflow/logged-models/{model_id}/tags/{key}", kLoggedModel, kManage},
+    {"POST", "/mlflow/logged-models/{model_id}/params", kLoggedModel, kEdit},
+    {"GET", "/mlflow/logged-models/{model_id}/artifacts/directories", kLoggedModel, kRead},
+
+    {"GET", "/mlflow/artifacts/list", kRun, kRead},
+    {"GET", "/mlflow-artifacts/artifacts", kArtifacts, kRead, "path"},
+    {"GET", "/mlflow-artifacts/artifacts/{path...}", kArtifacts, kRead},
+    {"PUT", "/mlflow-artifacts/artifacts/{path...}", kArtifacts, kEdit},
+    {"DELETE", "/mlflow-artifacts/artifacts/{path...}", kArtifacts, kManage},
+    // Without a folder: no experiment. Parts go to an upload whose random id only its maker knows.
+    {"POST", "/mlflow-artifacts/mpu/create", kAdmin},
+    {"POST", "/mlflow-artifacts/mpu/complete", kAdmin},
+    {"POST", "/mlflow-artifacts/mpu/abort", kAdmin},
+    {"PUT", "/mlflow-artifacts/mpu/parts/{upload_id}/{number}", kSignedIn},
+    {"GET", "/mlflow-artifacts/presigned/{path...}", kArtifacts, kRead},
+    {"POST", "/mlflow/artifacts/presigned-upload-url", kSignedIn},
+    {"POST", "/mlflow/artifacts/presigned-download-url", kSignedIn},
+    {"GET", "/get-artifact", kRunOfQuery, kRead},
+    {"POST", "/mlflow/upload-artifact", kRunOfQuery, kEdit},
+    {"GET", "/model-versions/get-artifact", kModelOfQuery, kRead, "name"},
+    {"GET", "/mlflow/logged-models/{model_id}/artifacts/files", kLoggedModel, kRead},
+    {"POST", "/mlflow-artifacts/mpu/create/{path...}", kArtifacts, kEdit},
+    {"POST", "/mlflow-artifacts/mpu/complete/{path...}", kArtifacts, kEdit},
+    {"POST", "/mlflow-artifacts/mpu/abort/{path...}", kArtifacts, kEdit},
+
+    {"POST", "/mlflow/registered-models/create", kSignedIn, kNone, "", kOwnModel},
+    {"GET", "/mlflow/registered-models/search", kSignedIn, kNone, "", kFilterModels},
+    {"GET", "/mlflow/registered-models/get", kRegisteredModel, kRead, "name"},
+    {"PATCH", "/mlflow/registered-models/update", kRegisteredModel, kEdit, "name"},
+    {"POST", "/mlflow/registered-models/rename", kRegisteredModel, kEdit, "name", kRenameModel},
+    {"DELETE", "/mlflow/registered-models/delete", kRegisteredModel, kManage, "name", kForgetModel},
+    {"GET", "/mlflow/registered-models/get-latest-versions", kRegisteredModel, kRead, "name"},
+    {"POST", "/mlflow/registered-models/get-latest-versions", kRegisteredModel, kRead, "name"},
+    {"POST", "/mlflow/registered-models/set-tag", kRegisteredModel, kEdit, "name"},
+    {"DELETE", "/mlflow/registered-models/delete-tag", kRegisteredModel, kEdit, "name"},
+    {"GET", "/mlflow/registered-models/alias", kRegisteredModel, kRead, "name"},
+    {"POST", "/mlflow/registered-models/alias", kRegisteredModel, kEdit, "name"},
+    {"DELETE", "/mlflow/registered-models/alias", kRegisteredModel, kManage, "name"},
+    {"POST", "/mlflow/model-versions/create", kNewVersion, kEdit, "name"},
+    {"GET", "/mlflow/model-versions/search", kSignedIn, kNone, "", kFilterVersions},
+    {"GET", "/mlflow/model-versions/get", kRegisteredModel, kRead, "name"},
+    {"PATCH", "/mlflow/model-versions/update", kRegisteredModel, kEdit, "name"},
+    {"DELETE", "/mlflow/model-versions/delete", kRegisteredModel, kManage, "name"},
+    {"POST", "/mlflow/model-versions/transition-stage", kRegisteredModel, kEdit, "name"},
+    {"GET", "/mlflow/model-versions/get-download-uri", kRegisteredModel, kRead, "name"},
+    {"POST", "/mlflow/model-versions/set-tag", kRegisteredModel, kEdit, "name"},
+    {"DELETE", "/mlflow/model-versions/delete-tag", kRegisteredModel, kManage, "name"},
+
+    // Webhooks tell an address of all models.
+    {"POST", "/mlflow/webhooks", kAdmin},
+    {"GET", "/mlflow/webhooks", kAdmin},
+    {"GET", "/mlflow/webhooks/{webhook_id}", kAdmin},
+    {"PATCH", "/mlflow/webhooks/{webhook_id}", kAdmin},
+    {"DELETE", "/mlflow/webhooks/{webhook_id}", kAdmin},
+    {"POST", "/mlflow/webhooks/{webhook_id}/test", kAdmin},
+
+    {"POST", "/mlflow/users/create", kAdmin},
+    {"GET", "/mlflow/users/list", kAdmin},
+    {"PATCH", "/mlflow/users/update-admin", kAdmin},
+    {"DELETE", "/mlflow/users/delete", kAdmin},
+    {"GET", "/mlflow/users/get", kUser, kNone, "username"},
+    {"PATCH", "/mlflow/users/update-password", kUser, kNone, "username"},
+    {"GET", "/mlflow/users/current", kSignedIn},
+    {"POST", "/mlflow/users/permissions/grant", kResource, kManage},
+    {"POST", "/mlflow/users/permissions/revoke", kResource, kManage},
+    {"GET", "/mlflow/users/permissions/get", kResource, kManage},
+    {"POST", "/mlflow/experiments/permissions/create", kExperiment, kManage, "experiment_id"},
+    {"GET", "/mlflow/experiments/permissions/get", kExperiment, kManage, "experiment_id"},
+    {"PATCH", "/mlflow/experiments/permissions/update", kExperiment, kManage, "experiment_id"},
+    {"DELETE", "/mlflow/experiments/permissions/delete", kExperiment, kManage, "experiment_id"},
+    {"POST", "/mlflow/registered-models/permissions/create", kRegisteredModel, kManage, "name"},
+    {"GET", "/mlflow/registered-models/permissions/get", kRegisteredModel, kManage, "name"},
+    {"PATCH", "/mlflow/registered-models/permissions/update", kRegisteredModel, kManage, "name"},
+    {"DELETE", "/mlflow/registered-models/permissions/delete", kRegisteredModel, kManage, "name"},
+    {"POST", "/millrace/tokens/create", kSignedIn},
+    {"GET", "/millrace/tokens/list", kSignedIn},
+    {"DELETE", "/millrace/tokens/delete", kSignedIn},
+};
+
+using RuleMap = std::unordered_map<std::string, const AccessRule*>;
+
+RuleMap MakeMap() {
+  RuleMap map;
+  for (const AccessRule& rule : kRules) {
+    const bool is_new =
+        map.emplace(std::string(rule.method) + " " + std::string(rule.pattern), &rule).second;
+    MILL_CHECK(is_new);
+  }
+  return map;
+}
+
+/// The pattern without "/api/2.0" or "/ajax-api/3.0".
+std::string_view WithoutRoot(std::string_view pattern) {
+  for (const std::string_view root : {"/api/", "/ajax-api/"}) {
+    if (pattern.starts_with(root)) {
+      const std::size_t slash = pattern.find('/', root.size());
+      return slash == std::string_view::npos ? std::string_view() : pattern.substr(slash);
+    }
+  }
+  return pattern;
+}
+
+}  // namespace
+
+const AccessRule* FindAccessRule(std::string_view method, std::string_view pattern) {
+  static const RuleMap rules = MakeMap();
+  const auto found = rules.find(std::string(method == "HEAD" ? std::string_view("GET") : method) +
+                                " " + std::string(WithoutRoot(pattern)));
+  return found == rules.end() ? nullptr : found->second;
+}
+
+}  // namespace millrace::api::internal

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each route needs, as one table: the place to look where access control is in question.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "tracking/access.h"
+
+namespace millrace::api::internal {
+
+/// What a request is about, and where it says so.
+enum class AccessSubject : std::uint8_t {
+  /// Nothing: anybody may, without a name too.
+  kOpen,
+  /// Nothing: every user may.
+  kSignedIn,
+  /// Everything: only administrators may.
+  kAdmin,
+  /// The user named by `field`, who may.
+  kUser,
+  /// The experiment whose id is in `field`; "0" where that is unset.
+  kExperiment,
+  /// The experiment whose name is in `field`.
+  kExperimentName,
+  /// The experiments whose ids are in the list `field`.
+  kExperiments,
+  /// The place where an experiment that is to be made keeps its artifacts: not one that belongs to
+  /// another experiment.
+  kNewExperiment,
+  /// The run whose id is in run_id or run_uuid.
+  kRun,
+  /// The same, always in the query.
+  kRunOfQuery,
+  /// The runs whose ids are in the list `field`.
+  kRuns,
+  /// The logged model whose id is the first parameter of the path.
+  kLoggedModel,
+  /// The registered model whose name is in `field`.
+  kRegisteredModel,
+  /// The same, always in the query.
+  kModelOfQuery,
+  /// The registered model of a version that is to be made, and what the version is made from.
+  kNewVersion,
+  /// The experiment with whose id a path of artifacts begins: the path's parameter, or `field`.
+  kArtifacts,
+  /// The resource named by the fields resource_type and resource_id.
+  kResource
+};
+
+/// What else a permitted request brings about.
+enum class AccessEffect : std::uint8_t {
+  kNothing,
+  /// Its sender may manage the experiment, or the model, that it made.
+  kOwnExperiment,
+  kOwnModel,
+  /// Permissions go with the model's name, or with the model.
+  kRenameModel,
+  kForgetModel,
+  /// Experiments, models or versions that its sender may not read are left out of the reply.
+  kFilterExperiments,
+  kFilterModels,
+  kFilterVersions
+};
+
+struct AccessRule {
+  std::string_view method;
+  /// The route's pattern without "/api/2.0", "/ajax-api/3.0", ...
+  std::string_view pattern;
+  AccessSubject subject = AccessSubject::kAdmin;
+  tracking::Permission needed = tracking::Permission::kNone;
+  std::string_view field = {};
+  AccessEffect effect = AccessEffect::kNothing;
+};
+
+/// Null for a route that is not in the table: only administrators may use it.
+const AccessRule* FindAccessRule(std::string_view method, std::string_view pattern);
+
+}  // namespace millrace::api::internal
