@@ -4,8 +4,8 @@
 
 #include "api/internal/access_rules.h"
 #include "api/internal/online_json.h"
+#include "api/internal/tracking_testing.h"
 #include "api/router.h"
-#include "api/tracking_testing.h"
 #include "store/artifacts.h"
 #include "store/key_value.h"
 #include "tracking/access.h"
@@ -40,6 +40,8 @@ class AccessApiTest : public TrackingApiTest {
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
     parts.artifacts = artifacts_.get();
+    parts.webhooks = webhooks_.get();
+    parts.traces = traces_.get();
     parts.access = access_.get();
     return std::make_unique<Api>(Context{}, std::move(parts));
   }

@@ -3,6 +3,8 @@
 // out.
 #include "api/internal/otlp.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
 #include <utility>
@@ -96,8 +98,12 @@ Result<tracking::Span> FinishSpan(const RawSpan& raw) {
       !IsHex(raw.span_id) || !IsHex(raw.parent_id)) {
     return InvalidArgument("Cannot convert OpenTelemetry span to MLflow span");
   }
+  // JSON may write the ids in capitals; a trace has one id in either encoding.
   const auto padded = [](const std::string& hex, std::size_t size) {
-    return std::string(size - hex.size(), '0') + hex;
+    std::string text = std::string(size - hex.size(), '0') + hex;
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
   };
   const std::string trace_hex = padded(raw.trace_id, 32);
   tracking::Span span;

@@ -43,7 +43,9 @@ class PromotionTest : public internal::StoreTest {
   }
 };
 
-TEST_F(PromotionTest, AnApprovalSaysWhoWhenWhyAndByWhatEvidence) {
+MILL_ON_EVERY_DATABASE(PromotionTest);
+
+TEST_P(PromotionTest, AnApprovalSaysWhoWhenWhyAndByWhatEvidence) {
   Registry alice = registry().As("alice");
   ASSERT_TRUE(alice.Approve("churn", 2, "fair in every segment", "https://example.com/42").ok());
   ASSERT_TRUE(registry().As("bob").Approve("churn", 2, "looks good").ok());
@@ -65,7 +67,7 @@ TEST_F(PromotionTest, AnApprovalSaysWhoWhenWhyAndByWhatEvidence) {
   Failure(alice.Approve("churn", 9, "x"), ErrorCode::kNotFound);
 }
 
-TEST_F(PromotionTest, MissingApprovalsHoldBackEveryCaller) {
+TEST_P(PromotionTest, MissingApprovalsHoldBackEveryCaller) {
   ASSERT_TRUE(registry().RequireApprovals("churn", 2).ok());
   ASSERT_TRUE(registry().As("alice").Approve("churn", 2, "good").ok());
   EXPECT_EQ(Failure(registry().SetAlias("churn", "champion", 2), ErrorCode::kFailedPrecondition),
@@ -83,7 +85,7 @@ TEST_F(PromotionTest, MissingApprovalsHoldBackEveryCaller) {
   EXPECT_EQ(LastEntry("registered_model.policy_changed").at("required_approvals"), 2);
 }
 
-TEST_F(PromotionTest, APromotionRecordsGatesAndApprovals) {
+TEST_P(PromotionTest, APromotionRecordsGatesAndApprovals) {
   ASSERT_TRUE(registry().As("alice").Approve("churn", 2, "good").ok());
   Registry bob = registry().As("bob");
   const ModelVersion version = bob.Promote({.name = "churn",
@@ -102,7 +104,7 @@ TEST_F(PromotionTest, APromotionRecordsGatesAndApprovals) {
   EXPECT_EQ(entry.at("override_reason"), "");
 }
 
-TEST_F(PromotionTest, AFailedGateNeedsAReasonThatIsRecorded) {
+TEST_P(PromotionTest, AFailedGateNeedsAReasonThatIsRecorded) {
   const Promotion promotion{
       .name = "churn", .version = 2, .alias = "champion", .decision = Fails()};
   EXPECT_THAT(Failure(registry().Promote(promotion), ErrorCode::kFailedPrecondition),
@@ -115,7 +117,7 @@ TEST_F(PromotionTest, AFailedGateNeedsAReasonThatIsRecorded) {
   EXPECT_EQ(LastEntry("model_version.promoted").at("override_reason"), "the old one is broken");
 }
 
-TEST_F(PromotionTest, MissingApprovalsMayBeOverriddenToo) {
+TEST_P(PromotionTest, MissingApprovalsMayBeOverriddenToo) {
   ASSERT_TRUE(registry().RequireApprovals("churn", 1).ok());
   Promotion promotion{.name = "churn", .version = 2, .stage = "Production", .decision = Holds()};
   EXPECT_THAT(Failure(registry().Promote(promotion), ErrorCode::kFailedPrecondition),

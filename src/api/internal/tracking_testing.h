@@ -24,8 +24,8 @@
 #include "store/workspace.h"
 #include "tracking/registry.h"
 #include "tracking/store.h"
-#include "tracking/webhooks.h"
 #include "tracking/traces.h"
+#include "tracking/webhooks.h"
 
 namespace millrace::api {
 
