@@ -56,6 +56,22 @@ class AppActions final : public cli::Actions {
   Result<cli::Document> ModelsList(const cli::Invocation& invocation) override;
   Result<cli::Document> ModelsShow(const cli::Invocation& invocation,
                                    const std::string& name) override;
+  Result<cli::Document> ModelsRegister(const cli::Invocation& invocation,
+                                       const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsPromote(const cli::Invocation& invocation,
+                                      const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsAlias(const cli::Invocation& invocation,
+                                    const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsApprove(const cli::Invocation& invocation,
+                                      const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsCard(const cli::Invocation& invocation,
+                                   const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsDiff(const cli::Invocation& invocation,
+                                   const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsLineage(const cli::Invocation& invocation,
+                                      const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsAudit(const cli::Invocation& invocation,
+                                    const cli::ModelsOptions& options) override;
   Result<cli::Document> ImportMlflow(const cli::Invocation& invocation,
                                      const std::string& from) override;
   Result<cli::Document> ExportMlflow(const cli::Invocation& invocation,

@@ -3,8 +3,12 @@
 // settings, pools, workspace, stores.
 #include "app/environment.h"
 
+#include <array>
 #include <cstdlib>
 #include <thread>
+#include <unistd.h>
+
+#include <pwd.h>
 
 #include "api/remote_key_value.h"
 #include "app/project.h"
@@ -36,6 +40,17 @@ cli::Values FileValues(const ProjectFile& file) {
 }
 
 }  // namespace
+
+std::string UserName() {
+  if (const auto named = ReadVariable("MILLRACE_USER")) {
+    return *named;
+  }
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? std::to_string(geteuid()) : std::string(found->pw_name);
+}
 
 std::optional<std::string> ReadVariable(const std::string& name) {
   const char* value = std::getenv(
@@ -100,6 +115,8 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
                                {.source_pattern = ReadVariable(pattern).value_or("")}));
   MILL_ASSIGN_OR_RETURN(environment->traces_,
                         tracking::TraceStore::Open(*environment->metadata_, environment->clock_));
+  environment->registry_ =
+      std::make_unique<tracking::Registry>(environment->registry_->As(UserName()));
   return environment;
 }
 

@@ -31,6 +31,8 @@
 
 namespace millrace::app {
 
+/// Who runs this process, for the audit log: MILLRACE_USER, or the name of its user.
+std::string UserName();
 /// A variable of this process's environment.
 std::optional<std::string> ReadVariable(const std::string& name);
 

@@ -319,7 +319,7 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
   Result<void> AddEvaluate() {
     StepInfo info{"evaluate.test",
                   "evaluate",
-                  1,
+                  2,
                   "",
                   {"training_set", "choice"},
                   {{"evaluation", "evaluation"}},
@@ -352,14 +352,15 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
   Result<void> AddRegister() {
     StepInfo info{"register.model",
                   "register",
-                  1,
+                  2,
                   "",
                   {"training_set", "labels", "choice", "evaluation"},
                   {{"registered", "registered.json"}},
                   {}};
     info.params = Params({parts_.project->file.name, training_.name.value,
                           base::FormatDouble(training_.gates.minimum_auc),
-                          training_.gates.better_than_champion ? "better" : "any"});
+                          training_.gates.better_than_champion ? "better" : "any",
+                          std::to_string(training_.gates.required_approvals)});
     info.inputs.insert(info.inputs.end(), trained_.begin(), trained_.end());
     for (const features::ViewPlan* plan : parts_.TrainingPlans()) {
       if (std::find(info.inputs.begin(), info.inputs.end(), TableArtifact(plan->source)) ==

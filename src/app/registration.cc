@@ -9,8 +9,10 @@
 
 #include "app/deployments.h"
 #include "app/json_number.h"
+#include "app/model_facts.h"
 #include "app/trained_model.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/number_format.h"
 #include "data/parquet.h"
@@ -18,6 +20,7 @@
 #include "models/mlflow_layout.h"
 #include "store/workspace.h"
 #include "tracking/gates.h"
+#include "tracking/lineage.h"
 #include "tracking/registry.h"
 #include "tracking/store.h"
 
@@ -42,6 +45,7 @@ class Registration {
   Result<Registered> Run(StageOutput& output) {
     MILL_RETURN_IF_ERROR(Load());
     MILL_RETURN_IF_ERROR(MakeRun());
+    MILL_RETURN_IF_ERROR(LogData());
     MILL_RETURN_IF_ERROR(CopyArtifacts());
     for (const TrainedModel& model : models_) {
       MILL_RETURN_IF_ERROR(LogModel(model));
@@ -119,6 +123,29 @@ class Registration {
     std::erase_if(metrics,
                   [&](const tracking::Metric& metric) { return run.metrics.contains(metric.key); });
     return tracking.LogBatch(registered_.run_id, metrics, params);
+  }
+
+  /// Tables, features and training set as inputs of the run: MLflow's clients see them, and the
+  /// lineage of the version is made of them.
+  Result<void> LogData() {
+    std::vector<tracking::DatasetInput> inputs;
+    std::vector<std::string> tables;
+    std::vector<std::string> parts;
+    for (const ViewFile& view : inputs_.views) {
+      const std::string& table = view.plan->source;
+      if (std::find(tables.begin(), tables.end(), table) == tables.end()) {
+        MILL_ASSIGN_OR_RETURN(const ContentHash hash, base::HashFile(view.source));
+        inputs.push_back(tracking::TableInput(table, hash.Hex()));
+        tables.push_back(table);
+      }
+      inputs.push_back(tracking::FeaturesInput(view.plan->name, view.plan->hash.Hex(), {table},
+                                               view.plan->ColumnNames()));
+      parts.push_back(view.plan->name);
+    }
+    parts.push_back(training_.label.source.value);
+    inputs.push_back(tracking::TrainingSetInput(training_.name.value + " training set",
+                                                training_set_.Hash().Hex(), parts));
+    return environment_.tracking().LogInputs(registered_.run_id, inputs);
   }
 
   /// Report, pictures, metrics and the project's files lie beside the run.
@@ -204,6 +231,7 @@ class Registration {
                     {"label_hash", label_hash_},
                     {"learner", chosen_}};
     request.idempotency_key = inputs_.idempotency_key;
+    MILL_RETURN_IF_ERROR(CheckSignatureAndExample(request.storage_location));
     MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version, registry.RegisterVersion(request));
     registered_.version = version.version;
     return {};
@@ -215,6 +243,7 @@ class Registration {
                           registry.FindByAlias(training_.name.value, kChampion));
     const tracking::TestScore candidate{registered_.version, metrics_["roc_auc"], label_hash_};
     std::optional<tracking::TestScore> reigning;
+    const bool is_champion = champion && champion->version == registered_.version;
     // After a crash between promotion and the record of this step the version is champion already:
     // judge it as it was judged then.
     if (champion && champion->version != registered_.version) {
@@ -229,20 +258,40 @@ class Registration {
     }
     MILL_ASSIGN_OR_RETURN(const tracking::GateDecision decision,
                           tracking::DecideGates(training_.gates, candidate, reigning));
-    registered_.promoted = decision.promote;
+    MILL_RETURN_IF_ERROR(
+        registry.RequireApprovals(training_.name.value, training_.gates.required_approvals));
+    tracking::Promotion promotion;
+    promotion.name = training_.name.value;
+    promotion.version = registered_.version;
+    promotion.alias = kChampion;
+    promotion.decision = decision;
+    promotion.evidence = "run " + registered_.run_id;
     for (const tracking::GateCheck& check : decision.checks) {
       registered_.gates.push_back(check.sentence);
       output.notes.push_back(std::string(check.passed ? "gate passed: " : "gate FAILED: ") +
                              check.sentence);
     }
-    if (!decision.promote) {
+    // What holds a version back after its gates are missing approvals: no failure of the run.
+    const auto promoted = decision.promote && !is_champion
+                              ? registry.Promote(promotion)
+                              : registry.GetVersion(promotion.name, promotion.version);
+    if (!promoted.ok() && promoted.error().code() != ErrorCode::kFailedPrecondition) {
+      return promoted.error();
+    }
+    registered_.promoted = decision.promote && promoted.ok();
+    if (!promoted.ok()) {
+      registered_.gates.push_back(promoted.error().message());
+      output.notes.push_back("gate FAILED: " + promoted.error().message() + "; " +
+                             promoted.error().hint());
+    }
+    if (!registered_.promoted) {
       output.notes.push_back("version " + std::to_string(registered_.version) +
                              " stays without alias; the run goes on with the champion");
       return {};
     }
     output.notes.push_back("version " + std::to_string(registered_.version) + " is now " +
                            kChampion);
-    return registry.SetAlias(training_.name.value, kChampion, registered_.version);
+    return {};
   }
 
   static tracking::TestScore RecordedScore(const tracking::ModelVersion& version) {

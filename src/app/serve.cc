@@ -80,11 +80,13 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_ASSIGN_OR_RETURN(const auto webhooks,
                         tracking::Webhooks::Open(environment.metadata(), *context.clock,
                                                  webhook_sender, webhook_options));
+  // Who speaks over HTTP is not the user who runs the server.
+  tracking::Registry registry = environment.registry().As("http");
   api::ApiParts parts;
   parts.endpoints = &endpoints;
   parts.online = key_value;
   parts.tracking = &environment.tracking();
-  parts.registry = &environment.registry();
+  parts.registry = &registry;
   MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
   parts.refuses_long_values = !environment.settings().truncates_long_values;
   parts.webhooks = webhooks.get();

@@ -130,6 +130,35 @@ Result<void> WriteReference(const Context& context, const Loaded& loaded, const 
   return data::WriteParquet(context, table, out / "reference.parquet");
 }
 
+/// segments.json: the chosen model on the test rows of each as-of time; an AUC needs both classes.
+Result<void> WriteSegments(const Loaded& loaded, std::span<const double> scores,
+                           const fs::path& out) {
+  MILL_ASSIGN_OR_RETURN(const data::Int64Column as_of, loaded.test.table.Timestamps("as_of"));
+  std::map<std::int64_t, std::vector<std::size_t>> rows_of;
+  for (std::size_t i = 0; i < as_of.values.size(); ++i) {
+    rows_of[as_of.values[i]].push_back(i);
+  }
+  Json segments = Json::array();
+  for (const auto& [time, rows] : rows_of) {
+    std::vector<double> values;
+    std::vector<std::uint8_t> labels;
+    for (const std::size_t row : rows) {
+      values.push_back(scores[row]);
+      labels.push_back(loaded.test.labels[row]);
+    }
+    const auto positives = std::count(labels.begin(), labels.end(), 1);
+    Json segment = {{"segment", "as of " + base::FormatDate(Timestamp{time})},
+                    {"rows", rows.size()},
+                    {"positives", positives},
+                    {"roc_auc", "-"}};
+    if (const auto auc = metrics::RocAuc(values, labels); auc.ok()) {
+      segment["roc_auc"] = *auc;
+    }
+    segments.push_back(std::move(segment));
+  }
+  return base::WriteFileAtomic(out / "segments.json", base::DumpJsonPretty(segments));
+}
+
 Result<std::vector<evaluation::ImportanceRow>> Importance(const Context& context,
                                                           const Loaded& loaded) {
   const TrainedModel& chosen = loaded.Chosen();
@@ -358,6 +387,7 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project,
   MILL_RETURN_IF_ERROR(
       base::WriteFileAtomic(out / "metrics.json", base::DumpJsonPretty(Json(output.metrics))));
   MILL_RETURN_IF_ERROR(WriteScores(context, training, loaded, scores, out));
+  MILL_RETURN_IF_ERROR(WriteSegments(loaded, chosen_scores, out));
   MILL_RETURN_IF_ERROR(WriteReference(context, loaded, out));
   MILL_RETURN_IF_ERROR(WriteImportance(report.importance, out));
   MILL_RETURN_IF_ERROR(evaluation::WriteHtmlReport(out / "evaluation.html", report));

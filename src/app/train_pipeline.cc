@@ -8,12 +8,14 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "app/lineage_sink.h"
 #include "app/pipeline_graph.h"
 #include "app/registration.h"
 #include "app/step_result.h"
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/nearest_name.h"
+#include "pipelines/open_lineage.h"
 #include "pipelines/runner.h"
 
 namespace millrace::app {
@@ -301,6 +303,18 @@ void AddNextCommands(Environment& environment, const PipelineParts& parts, cli::
       program + " runs list" + project};
 }
 
+/// Tables by their own names, views too; what else a step makes by the artifact's.
+pipelines::LineageOptions LineageOf(const Project& project, const PipelineParts& parts) {
+  pipelines::LineageOptions options;
+  options.job_namespace = project.file.name;
+  options.pipeline = parts.pipeline->name.value;
+  options.producer = "urn:millrace:" MILLRACE_VERSION;
+  for (const auto& table : project.tables) {
+    options.dataset_names["table." + table.name] = table.name;
+  }
+  return options;
+}
+
 }  // namespace
 
 Result<void> RunPipeline(Environment& environment, const Project& project,
@@ -324,9 +338,17 @@ Result<void> RunPipeline(Environment& environment, const Project& project,
   run_options.journal_dir = environment.workspace().JournalDir();
   run_options.threads = environment.threads();
   run_options.is_forced = options.no_cache;
-  run_options.observer = &tracker;
-  MILL_ASSIGN_OR_RETURN(const pipelines::RunReport ran,
-                        pipelines::RunGraph(environment.MakeContext(), graph, run_options));
+  const Context context = environment.MakeContext();
+  const auto sink = MakeLineageSink(context, environment.workspace().root(), ReadVariable);
+  pipelines::LineageObserver lineage(LineageOf(project, parts), graph, *sink, *context.clock,
+                                     tracker);
+  run_options.observer = &lineage;
+  const auto finished = pipelines::RunGraph(context, graph, run_options);
+  lineage.OnPipelineEnd(finished.ok() && !finished->error);
+  if (!finished.ok()) {
+    return finished.error();
+  }
+  const pipelines::RunReport& ran = *finished;
   tracker.TellRest();
   report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   report.status = StatusOf(report, ran.error.has_value());

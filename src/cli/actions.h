@@ -144,6 +144,28 @@ struct GarbageOptions {
   bool is_meant = false;
 };
 
+/// What the commands of `models` take; each uses some of it.
+struct ModelsOptions {
+  std::string name;
+  std::int64_t version = 0;
+  std::int64_t other_version = 0;
+  std::string alias;
+  std::string stage;
+  std::string source;
+  std::string run_id;
+  std::string description;
+  std::string reason;
+  std::string override_reason;
+  std::string evidence;
+  /// Who does it; empty: the user who runs the command.
+  std::string by;
+  bool is_delete = false;
+  std::optional<std::filesystem::path> output;
+  bool is_verify = false;
+  std::string head;
+  int limit = 100;
+};
+
 /// Every command that needs the whole program. Errors reach the user as they are.
 class Actions {
  public:
@@ -193,6 +215,22 @@ class Actions {
                                               const std::string& experiment) = 0;
   virtual Result<Document> ModelsList(const Invocation& invocation) = 0;
   virtual Result<Document> ModelsShow(const Invocation& invocation, const std::string& name) = 0;
+  virtual Result<Document> ModelsRegister(const Invocation& invocation,
+                                          const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsPromote(const Invocation& invocation,
+                                         const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsAlias(const Invocation& invocation,
+                                       const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsApprove(const Invocation& invocation,
+                                         const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsCard(const Invocation& invocation,
+                                      const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsDiff(const Invocation& invocation,
+                                      const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsLineage(const Invocation& invocation,
+                                         const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsAudit(const Invocation& invocation,
+                                       const ModelsOptions& options) = 0;
   /// Copies everything of an MLflow store into the workspace, which is made if there is none.
   virtual Result<Document> ImportMlflow(const Invocation& invocation, const std::string& from) = 0;
   /// Copies everything of the workspace into an MLflow store.

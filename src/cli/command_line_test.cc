@@ -18,6 +18,7 @@ class RecordingActions final : public Actions {
   RunOptions run;
   PredictOptions predict;
   RunsListOptions runs_list;
+  ModelsOptions models;
   std::vector<std::string> names;
   std::optional<Error> error;
   bool gate_failed = false;
@@ -145,6 +146,38 @@ class RecordingActions final : public Actions {
   }
   Result<Document> ModelsShow(const Invocation& asked, const std::string& name) override {
     return Answer("models show " + name, asked);
+  }
+  Result<Document> ModelsRegister(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models register", asked);
+  }
+  Result<Document> ModelsPromote(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models promote", asked);
+  }
+  Result<Document> ModelsAlias(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models alias", asked);
+  }
+  Result<Document> ModelsApprove(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models approve", asked);
+  }
+  Result<Document> ModelsCard(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models card", asked);
+  }
+  Result<Document> ModelsDiff(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models diff", asked);
+  }
+  Result<Document> ModelsLineage(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models lineage", asked);
+  }
+  Result<Document> ModelsAudit(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models audit", asked);
   }
   Result<Document> ImportMlflow(const Invocation& asked, const std::string& from) override {
     return Answer("import mlflow " + from, asked);
@@ -313,6 +346,27 @@ TEST_F(CommandLine, CompletionKnowsNestedCommands) {
   EXPECT_EQ(Run({"completion", "fish"}), 0);
   EXPECT_NE(Out().find("complete -c millrace -n '__fish_seen_subcommand_from runs' -a compare"),
             std::string::npos);
+}
+
+TEST_F(CommandLine, ModelsAreGoverned) {
+  EXPECT_EQ(Run({"models", "promote", "churn", "3", "--stage", "Production", "--override", "why"}),
+            0);
+  EXPECT_EQ(actions.called, "models promote");
+  EXPECT_EQ(actions.models.name, "churn");
+  EXPECT_EQ(actions.models.version, 3);
+  EXPECT_EQ(actions.models.stage, "Production");
+  EXPECT_EQ(actions.models.override_reason, "why");
+  EXPECT_NE(Run({"models", "promote", "churn", "3", "--stage", "x", "--alias", "y"}), 0);
+  EXPECT_NE(Run({"models", "approve", "churn", "3"}), 0) << "a reason is wanted";
+  EXPECT_EQ(Run({"models", "approve", "churn", "3", "--reason", "good", "--by", "alice"}), 0);
+  EXPECT_EQ(actions.models.by, "alice");
+  EXPECT_EQ(Run({"models", "diff", "churn", "2", "3"}), 0);
+  EXPECT_EQ(actions.models.other_version, 3);
+  EXPECT_EQ(Run({"models", "audit", "--verify"}), 0);
+  EXPECT_TRUE(actions.models.is_verify);
+  EXPECT_EQ(Run({"models", "card", "churn", "3", "--output", "card.html"}), 0);
+  EXPECT_EQ(Run({"models", "alias", "churn", "old", "--delete"}), 0);
+  EXPECT_EQ(Run({"models", "lineage", "churn", "0"}), 2);
 }
 
 }  // namespace

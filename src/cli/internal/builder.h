@@ -22,6 +22,7 @@ struct Parsed {
   RunOptions run;
   std::string pipeline;
   PredictOptions predict;
+  ModelsOptions models;
   RunsListOptions runs_list;
   RunsCompareOptions runs_compare;
   RunsWatchOptions runs_watch;
@@ -78,6 +79,12 @@ class Builder {
   void AddTagOptions(CLI::App* app);
   void AddModels();  // commands_models.cc
   void AddUsers();   // commands_users.cc
+  void AddModelChanges(CLI::App& group);
+  void AddModelDocuments(CLI::App& group);
+  CLI::App* AddModelCommand(CLI::App& group, const std::string& name, const std::string& sentence,
+                            const std::string& examples,
+                            Result<Document> (Actions::*action)(const Invocation&,
+                                                                const ModelsOptions&));
   void AddTransfers();
   void AddConfig();
   void AddGarbage();  // commands_gc.cc

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that the workspace knows of one version of a model, for its card, its diff and its
+// lineage.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/environment.h"
+#include "base/result.h"
+#include "evaluation/model_card.h"
+#include "tracking/audit.h"
+#include "tracking/gates.h"
+#include "tracking/lineage.h"
+#include "tracking/registry.h"
+
+namespace millrace::app {
+
+struct ModelFacts {
+  tracking::RegisteredModel model;
+  tracking::ModelVersion version;
+  /// None where the version names no run, or one that is not here.
+  std::optional<tracking::Run> run;
+  std::vector<tracking::Approval> approvals;
+  /// The last promotion of this version, as the audit log has it.
+  std::optional<tracking::AuditEntry> promotion;
+  std::vector<std::string> features;
+  tracking::LineageGraph lineage;
+};
+
+Result<ModelFacts> ReadModelFacts(Environment& environment, const std::string& name,
+                                  std::int64_t version);
+evaluation::ModelCard MakeModelCard(Environment& environment, const ModelFacts& facts);
+
+/// The folder of a version's files, where it is on this machine; empty otherwise.
+std::filesystem::path LocalModelFolder(Environment& environment,
+                                       const tracking::ModelVersion& version);
+/// kFailedPrecondition unless the folder's MLmodel file has a signature and an input example.
+Result<void> CheckSignatureAndExample(const std::filesystem::path& folder);
+
+/// The gates of the project's training of that name; none where there is no such training.
+Result<std::optional<tracking::GateSpec>> GatesOf(Environment& environment,
+                                                  const std::string& model);
+/// What the gates say to a version by the test scores that were recorded with it and with the
+/// champion.
+tracking::GateDecision JudgeRecorded(const tracking::GateSpec& gates,
+                                     const tracking::ModelVersion& candidate,
+                                     const std::optional<tracking::ModelVersion>& champion);
+
+}  // namespace millrace::app

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registry that governs, from the command line and through MLflow's own client, on the churn project's own model."""
+
+import json
+import os
+import pathlib
+import shutil
+import sqlite3
+
+import jsonschema
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+
+import churn_project
+import millrace
+
+# What the OpenLineage specification 2-0-2 asks of a run event, in our words.
+FACETS = {"type": "object", "additionalProperties": {
+    "type": "object", "required": ["_producer", "_schemaURL"],
+    "properties": {"_producer": {"type": "string", "format": "uri"}, "_schemaURL": {"type": "string", "format": "uri"}}}}
+NAMED = {"type": "object", "required": ["namespace", "name"],
+         "properties": {"namespace": {"type": "string", "minLength": 1}, "name": {"type": "string", "minLength": 1}, "facets": FACETS,
+                        "inputFacets": FACETS, "outputFacets": FACETS}}
+RUN_EVENT = {
+    "type": "object", "required": ["eventTime", "producer", "schemaURL", "run", "job"],
+    "properties": {
+        "eventType": {"enum": ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]},
+        "eventTime": {"type": "string", "format": "date-time"},
+        "producer": {"type": "string", "format": "uri"},
+        "schemaURL": {"const": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"},
+        "run": {"type": "object", "required": ["runId"], "properties": {"runId": {"type": "string", "format": "uuid"}, "facets": FACETS}},
+        "job": NAMED,
+        "inputs": {"type": "array", "items": NAMED},
+        "outputs": {"type": "array", "items": NAMED},
+    },
+}
+
+
+@pytest.fixture(scope="module", name="shop")
+def finished_project(tmp_path_factory):
+    """A copy of the finished churn project, so that what is done to its registry stays here."""
+    folder = tmp_path_factory.mktemp("governance") / "churn"
+    shutil.copytree(churn_project.finished(pathlib.Path(os.environ["MILLRACE_BINARY"])), folder, symlinks=True)
+    return folder
+
+
+def models(shop, *arguments, **options):
+    return millrace.run_json("models", *arguments, "--project", shop, **options)
+
+
+def refused(shop, *arguments):
+    """What a command that must fail says."""
+    done = millrace.run("models", *arguments, "--project", shop)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
+
+
+def test_the_pipelines_version_has_signature_example_and_onnx(shop):
+    version = millrace.run_json("models", "show", "churn", shop)["versions"][0]
+    folder = next(shop.glob(f".millrace/artifacts/*/models/{version['model_id']}/artifacts"))
+    assert (folder / "model.onnx").is_file()
+    info = mlflow.models.Model.load(str(folder))
+    assert info.signature is not None and info.saved_input_example_info is not None
+    assert mlflow.pyfunc.load_model(str(folder)).predict(info.load_input_example(str(folder))) is not None
+
+
+def test_a_folder_without_signature_is_not_registered(shop, tmp_path):
+    (tmp_path / "MLmodel").write_text("flavors: {}\n")
+    assert "has no signature" in refused(shop, "register", "other", tmp_path)
+    assert "no MLmodel file" in refused(shop, "register", "other", tmp_path / "none")
+
+
+def test_the_card_tells_what_is_known(shop, tmp_path):
+    text = models(shop, "card", "churn", "1")["markdown"]
+    for part in ("# Model card: churn, version 1", "## Data", "## Features", "## Parameters", "## Metrics by segment", "## Gates", "## Lineage",
+                 "customer\\_activity", "as of 2011-07-01"):
+        assert part in text, part
+    models(shop, "card", "churn", "1", "--output", tmp_path / "card.html")
+    page = (tmp_path / "card.html").read_text()
+    assert page.startswith("<!doctype html>") and "Metrics by segment" in page and "<script" not in page
+
+
+def test_lineage_goes_from_the_source_table_to_the_endpoint(shop, tmp_path):
+    graph = models(shop, "lineage", "churn", "1")
+    kinds = {node["kind"] for node in graph["nodes"]}
+    assert kinds == {"table", "features", "training set", "run", "version", "endpoint"}
+    reached, edges = {0}, graph["edges"]
+    assert graph["nodes"][0]["kind"] == "table"
+    for _ in edges:
+        reached |= {to for start, to in edges if start in reached}
+    assert {graph["nodes"][i]["kind"] for i in reached} == kinds
+    models(shop, "lineage", "churn", "1", "--output", tmp_path / "lineage.svg")
+    assert (tmp_path / "lineage.svg").read_text().startswith("<svg")
+
+
+def test_openlineage_events_follow_the_specification(shop):
+    lines = (shop / ".millrace/lineage/openlineage.jsonl").read_text().splitlines()
+    assert len(lines) > 20
+    validator = jsonschema.Draft202012Validator(RUN_EVENT, format_checker=jsonschema.FormatChecker())
+    started, ended = set(), set()
+    for line in lines:
+        event = json.loads(line)
+        validator.validate(event)
+        (started if event["eventType"] == "START" else ended).add(event["run"]["runId"])
+    assert started <= ended
+    outputs = {dataset["name"] for line in lines for dataset in json.loads(line)["outputs"]}
+    assert {"transactions", "view.customer_activity", "training_set"} <= outputs
+
+
+def test_approvals_gates_and_overrides_are_recorded(shop):
+    training = shop / "training/churn.yaml"
+    training.write_text(training.read_text().replace("  minimum_auc: 0.70\n", "  minimum_auc: 0.70\n  required_approvals: 1\n"))
+    assert "0 of 1 approvals" in refused(shop, "promote", "churn", "1")
+    # The same holds for MLflow's own client.
+    with millrace.Server(shop) as server:
+        client = mlflow.MlflowClient(server.url)
+        with pytest.raises(MlflowException, match="0 of 1 approvals"):
+            client.set_registered_model_alias("churn", "champion", "1")
+        with pytest.raises(MlflowException, match="0 of 1 approvals"):
+            client.transition_model_version_stage("churn", "1", "Production")
+        client.set_registered_model_alias("churn", "challenger", "1")
+    assert models(shop, "approve", "churn", "1", "--reason", "fair in every segment", "--evidence", "minutes of 12 May", "--by",
+                  "alice")["required"] == 1
+    assert "champion" in models(shop, "promote", "churn", "1", "--by", "bob")["aliases"]
+    entries = models(shop, "audit", "churn", "1")
+    promotion = next(entry for entry in entries if entry["action"] == "model_version.promoted" and entry["actor"] == "bob")
+    assert promotion["details"]["approvals"][0]["approver"] == "alice"
+    training.write_text(training.read_text().replace("minimum_auc: 0.70", "minimum_auc: 0.99"))
+    assert "gate minimum_auc failed" in refused(shop, "promote", "churn", "1", "--stage", "Production")
+    models(shop, "promote", "churn", "1", "--stage", "Production", "--override", "the rest is worse")
+    assert models(shop, "audit", "churn", "1")[1]["details"]["override_reason"] == "the rest is worse"
+    card = models(shop, "card", "churn", "1")["markdown"]
+    assert "fair in every segment" in card and "the rest is worse" in card
+
+
+def test_two_versions_differ_in_nothing_but_their_number(shop):
+    version = millrace.run_json("models", "show", "churn", shop)["versions"][0]
+    models(shop, "register", "churn", f"models:/{version['model_id']}", "--run", version["run_id"])
+    assert models(shop, "diff", "churn", "1", "2") == {"data": {}, "features": {}, "parameters": {}, "metrics": {}}
+
+
+def test_the_audit_log_is_whole_until_somebody_touches_it(shop):
+    whole = models(shop, "audit", "--verify")
+    assert whole["entries"] >= 5
+    assert models(shop, "audit", "--verify", "--head", whole["head"])["head"] == whole["head"]
+    database = next(shop.glob(".millrace/metadata.db"))
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE audit_log SET actor = 'mallory' WHERE number = 2")
+    connection.close()
+    assert "entry 2" in refused(shop, "audit", "--verify")
