@@ -9,6 +9,7 @@
 #include "store/artifacts.h"
 #include "store/key_value.h"
 #include "tracking/access.h"
+#include "tracking/audit.h"
 
 namespace millrace::api {
 namespace {
@@ -389,6 +390,16 @@ TEST_F(AccessApiTest, MissingThingsAreSaidAsWithoutAccessControl) {
   EXPECT_EQ(As("bob", "GET", "/mlflow/experiments/get-by-name?experiment_name=none").status, 404);
   EXPECT_EQ(As("bob", "POST", "/mlflow/runs/set-tag", {{"key", "k"}}).status, 400);
   EXPECT_EQ(As("bob", "GET", "/nothing").status, 404);
+}
+
+TEST_F(AccessApiTest, TheAuditLogNamesWhoAsked) {
+  EXPECT_EQ(With(Basic("ann", "ann's"), "POST", kRoot + "/registered-models/create",
+                 R"({"name":"audited"})")
+                .status,
+            200);
+  const auto entries = tracking::ReadAudit(*metadata_, {.object = "models:/audited"}).value();
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].actor, "ann");
 }
 
 }  // namespace

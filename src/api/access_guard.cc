@@ -343,12 +343,14 @@ std::optional<net::Response> AccessGuard::Refuse(const RoutedRequest& request,
   return std::nullopt;
 }
 
-net::Response AccessGuard::Answer(const RoutedRequest& request, const Router::Match& match) const {
-  auto admitted = Admit(request, match);
+net::Response AccessGuard::Answer(const RoutedRequest& asked, const Router::Match& match) const {
+  auto admitted = Admit(asked, match);
   if (auto* refusal = std::get_if<net::Response>(&admitted)) {
     return std::move(*refusal);
   }
   const User& user = std::get<User>(admitted);
+  RoutedRequest request = asked;
+  request.user = user.username;
   const AccessRule* rule = FindAccessRule(request.http.method, match.pattern);
   if (rule == nullptr) {
     return match.action->answer(request);

@@ -66,15 +66,15 @@ Result<std::string> Latest(Registry& registry, const Message& in) {
 }
 
 void AddAliasRoutes(Registry& registry, const Mount& mount) {
-  mount.AddAction("POST", "/mlflow/registered-models/alias", kSetAlias,
-                  [&registry](const Message& in) -> Result<void> {
-                    MILL_ASSIGN_OR_RETURN(const std::int64_t version,
-                                          ReadVersion(in.Text("version")));
-                    return registry.SetAlias(in.Text("name"), in.Text("alias"), version);
-                  });
+  mount.AddAction(
+      "POST", "/mlflow/registered-models/alias", kSetAlias,
+      [&registry](const Message& in) -> Result<void> {
+        MILL_ASSIGN_OR_RETURN(const std::int64_t version, ReadVersion(in.Text("version")));
+        return AsSender(registry, in).SetAlias(in.Text("name"), in.Text("alias"), version);
+      });
   mount.AddAction("DELETE", "/mlflow/registered-models/alias", kAlias,
                   [&registry](const Message& in) {
-                    return registry.DeleteAlias(in.Text("name"), in.Text("alias"));
+                    return AsSender(registry, in).DeleteAlias(in.Text("name"), in.Text("alias"));
                   });
   mount.Add("GET", "/mlflow/registered-models/alias", kAlias,
             [&registry](const Message& in) -> Result<std::string> {
@@ -85,6 +85,10 @@ void AddAliasRoutes(Registry& registry, const Mount& mount) {
 }
 
 }  // namespace
+
+Registry AsSender(const Registry& registry, const Message& in) {
+  return in.user().empty() ? registry : registry.As(in.user());
+}
 
 Result<std::int64_t> ReadVersion(std::string_view text) {
   std::int64_t version = 0;
@@ -100,16 +104,19 @@ void AddRegistryRoutes(Registry& registry, Router& router) {
   const Mount mount(router);
   mount.Add("POST", "/mlflow/registered-models/create", kCreate, [&registry](const Message& in) {
     return ModelReply(
-        registry.CreateModel(in.Text("name"), in.Text("description"), ReadTags(in, "tags")));
+        AsSender(registry, in)
+            .CreateModel(in.Text("name"), in.Text("description"), ReadTags(in, "tags")));
   });
   mount.Add("POST", "/mlflow/registered-models/rename", kRename, [&registry](const Message& in) {
-    return ModelReply(registry.RenameModel(in.Text("name"), in.Text("new_name")));
+    return ModelReply(AsSender(registry, in).RenameModel(in.Text("name"), in.Text("new_name")));
   });
   mount.Add("PATCH", "/mlflow/registered-models/update", kUpdate, [&registry](const Message& in) {
-    return ModelReply(registry.UpdateModel(in.Text("name"), in.Text("description")));
+    return ModelReply(AsSender(registry, in).UpdateModel(in.Text("name"), in.Text("description")));
   });
   mount.AddAction("DELETE", "/mlflow/registered-models/delete", kByName,
-                  [&registry](const Message& in) { return registry.DeleteModel(in.Text("name")); });
+                  [&registry](const Message& in) {
+                    return AsSender(registry, in).DeleteModel(in.Text("name"));
+                  });
   mount.Add("GET", "/mlflow/registered-models/get", kByName, [&registry](const Message& in) {
     return ModelReply(registry.GetModel(in.Text("name")));
   });
@@ -121,11 +128,12 @@ void AddRegistryRoutes(Registry& registry, Router& router) {
   }
   mount.AddAction("POST", "/mlflow/registered-models/set-tag", kSetTag,
                   [&registry](const Message& in) {
-                    return registry.SetModelTag(in.Text("name"), in.Text("key"), in.Text("value"));
+                    return AsSender(registry, in)
+                        .SetModelTag(in.Text("name"), in.Text("key"), in.Text("value"));
                   });
   mount.AddAction("DELETE", "/mlflow/registered-models/delete-tag", kDeleteTag,
                   [&registry](const Message& in) {
-                    return registry.DeleteModelTag(in.Text("name"), in.Text("key"));
+                    return AsSender(registry, in).DeleteModelTag(in.Text("name"), in.Text("key"));
                   });
   AddAliasRoutes(registry, mount);
 }

@@ -21,6 +21,8 @@ struct RoutedRequest {
   const net::Request& http;
   /// Percent-decoded values of the {parameters}, in the order of the pattern.
   std::vector<std::string> params;
+  /// Who sends it; empty where nobody has to say.
+  std::string user = {};
 };
 
 /// Answers when it returns.

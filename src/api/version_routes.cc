@@ -59,7 +59,7 @@ Result<std::string> Create(Registry& registry, const Message& in) {
   request.description = in.Text("description");
   request.run_link = in.Text("run_link");
   request.tags = ReadTags(in, "tags");
-  return VersionReply(registry.CreateVersion(request));
+  return VersionReply(AsSender(registry, in).CreateVersion(request));
 }
 
 Result<std::string> Search(Registry& registry, const Message& in) {
@@ -84,18 +84,19 @@ Result<std::string> DownloadUri(Registry& registry, const Message& in) {
 }
 
 void AddTagRoutes(Registry& registry, const Mount& mount) {
-  mount.AddAction(
-      "POST", "/mlflow/model-versions/set-tag", kSetTag,
-      [&registry](const Message& in) -> Result<void> {
-        MILL_ASSIGN_OR_RETURN(const std::int64_t version, ReadVersion(in.Text("version")));
-        return registry.SetVersionTag(in.Text("name"), version, in.Text("key"), in.Text("value"));
-      });
-  mount.AddAction("DELETE", "/mlflow/model-versions/delete-tag", kDeleteTag,
+  mount.AddAction("POST", "/mlflow/model-versions/set-tag", kSetTag,
                   [&registry](const Message& in) -> Result<void> {
                     MILL_ASSIGN_OR_RETURN(const std::int64_t version,
                                           ReadVersion(in.Text("version")));
-                    return registry.DeleteVersionTag(in.Text("name"), version, in.Text("key"));
+                    return AsSender(registry, in)
+                        .SetVersionTag(in.Text("name"), version, in.Text("key"), in.Text("value"));
                   });
+  mount.AddAction(
+      "DELETE", "/mlflow/model-versions/delete-tag", kDeleteTag,
+      [&registry](const Message& in) -> Result<void> {
+        MILL_ASSIGN_OR_RETURN(const std::int64_t version, ReadVersion(in.Text("version")));
+        return AsSender(registry, in).DeleteVersionTag(in.Text("name"), version, in.Text("key"));
+      });
 }
 
 }  // namespace
@@ -104,24 +105,25 @@ void AddVersionRoutes(Registry& registry, Router& router) {
   const Mount mount(router);
   mount.Add("POST", "/mlflow/model-versions/create", kCreate,
             [&registry](const Message& in) { return Create(registry, in); });
-  mount.Add("PATCH", "/mlflow/model-versions/update", kUpdate,
-            [&registry](const Message& in) -> Result<std::string> {
-              MILL_ASSIGN_OR_RETURN(const std::int64_t version, ReadVersion(in.Text("version")));
-              return VersionReply(
-                  registry.UpdateVersion(in.Text("name"), version, in.Text("description")));
-            });
   mount.Add(
-      "POST", "/mlflow/model-versions/transition-stage", kTransition,
+      "PATCH", "/mlflow/model-versions/update", kUpdate,
       [&registry](const Message& in) -> Result<std::string> {
         MILL_ASSIGN_OR_RETURN(const std::int64_t version, ReadVersion(in.Text("version")));
-        return VersionReply(registry.TransitionStage(in.Text("name"), version, in.Text("stage"),
-                                                     in.Bool("archive_existing_versions")));
+        return VersionReply(
+            AsSender(registry, in).UpdateVersion(in.Text("name"), version, in.Text("description")));
       });
+  mount.Add("POST", "/mlflow/model-versions/transition-stage", kTransition,
+            [&registry](const Message& in) -> Result<std::string> {
+              MILL_ASSIGN_OR_RETURN(const std::int64_t version, ReadVersion(in.Text("version")));
+              return VersionReply(AsSender(registry, in)
+                                      .TransitionStage(in.Text("name"), version, in.Text("stage"),
+                                                       in.Bool("archive_existing_versions")));
+            });
   mount.AddAction("DELETE", "/mlflow/model-versions/delete", kOne,
                   [&registry](const Message& in) -> Result<void> {
                     MILL_ASSIGN_OR_RETURN(const std::int64_t version,
                                           ReadVersion(in.Text("version")));
-                    return registry.DeleteVersion(in.Text("name"), version);
+                    return AsSender(registry, in).DeleteVersion(in.Text("name"), version);
                   });
   mount.Add("GET", "/mlflow/model-versions/get", kOne,
             [&registry](const Message& in) -> Result<std::string> {

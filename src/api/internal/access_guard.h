@@ -45,7 +45,7 @@ class AccessGuard {
                                       const Router::Match& match) const;
   /// Asks, and answers by the route's `answer`: lists hold only what the sender may read, and who
   /// makes something may manage it.
-  net::Response Answer(const RoutedRequest& request, const Router::Match& match) const;
+  net::Response Answer(const RoutedRequest& asked, const Router::Match& match) const;
 
  private:
   Result<tracking::User> Authenticate(const net::Request& request) const;

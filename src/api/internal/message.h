@@ -69,6 +69,8 @@ class Message : public Object {
   /// The value of the n-th {parameter} of the path.
   const std::string& param(std::size_t n) const { return request_->params[n]; }
   const net::Request& http() const { return request_->http; }
+  /// Who sends it; empty where nobody has to say.
+  const std::string& user() const { return request_->user; }
 
  private:
   Message(const RoutedRequest& request, JsonValue value) : Object(value), request_(&request) {}

@@ -24,6 +24,8 @@ class Webhooks;
 
 namespace millrace::api::internal {
 
+class Message;
+
 /// /health, /ping, /version, /ready, /metrics. The metrics outlive the router.
 void AddHealthRoutes(const ApiParts& parts, const Metrics& metrics, Router& router);
 /// /invocations, /endpoints/{name}/invocations.
@@ -69,6 +71,8 @@ void AddGraphqlRoutes(Router& router, const RequestAnswer& answer_request);
 /// /users/..., /experiments/permissions/..., /registered-models/permissions/..., and
 /// /api/2.0/millrace/tokens/...
 void AddAccessRoutes(tracking::Access& access, Router& router);
+/// The registry as the sender of a request, for the audit log.
+tracking::Registry AsSender(const tracking::Registry& registry, const Message& in);
 /// The number of a version; kInvalidArgument in MLflow's words.
 Result<std::int64_t> ReadVersion(std::string_view text);
 
