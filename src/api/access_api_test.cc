@@ -280,6 +280,42 @@ TEST_F(AccessApiTest, SearchesShowWhatMayBeRead) {
   EXPECT_FALSE(Done(As("bob", "POST", "/mlflow/logged-models/search", hidden)).contains("models"));
 }
 
+TEST_F(AccessApiTest, TracesBelongToTheirExperiment) {
+  const std::string id = ExperimentOf("ann", "traced");
+  Give("bob", id, Permission::kNone);
+  const json info = {
+      {"trace_id", "tr-1"},
+      {"trace_location",
+       {{"type", "MLFLOW_EXPERIMENT"}, {"mlflow_experiment", {{"experiment_id", id}}}}},
+      {"request_time", "2026-01-01T00:00:00Z"},
+      {"state", "OK"}};
+  const json start = {{"trace", {{"trace_info", info}}}};
+  const std::string root = "/api/3.0/mlflow/traces";
+  EXPECT_EQ(As("bob", "POST", root, start).status, 403);
+  Done(As("ann", "POST", root, start));
+  const json search = {{"locations", json::array({info.at("trace_location")})}};
+  const auto ask = [&](const std::string& name) {
+    return std::vector<int>{
+        As(name, "GET", root + "/tr-1").status, As(name, "GET", root + "/get?trace_id=tr-1").status,
+        As(name, "POST", root + "/search", search).status,
+        As(name, "POST", root + "/batchGetInfos", {{"trace_ids", json::array({"tr-1"})}}).status,
+        As(name, "GET", "/mlflow/traces?experiment_ids=" + id).status};
+  };
+  // Whole traces are asked for with their spans, which have not come yet.
+  EXPECT_THAT(ask("ann"), ElementsAre(200, 404, 200, 200, 200));
+  EXPECT_THAT(ask("bob"), ElementsAre(403, 403, 403, 403, 403));
+  Give("bob", id, Permission::kRead);
+  EXPECT_THAT(ask("bob"), ElementsAre(200, 404, 200, 200, 200));
+  const json tag = {{"key", "k"}, {"value", "v"}};
+  EXPECT_EQ(As("bob", "PATCH", root + "/tr-1/tags", tag).status, 403);
+  EXPECT_EQ(As("ann", "PATCH", root + "/tr-1/tags", tag).status, 200);
+  // Not by saying that it is in an experiment of one's own.
+  json moved = start;
+  moved["trace"]["trace_info"]["trace_location"]["mlflow_experiment"]["experiment_id"] =
+      ExperimentOf("bob", "own");
+  EXPECT_EQ(As("bob", "POST", root, moved).status, 403);
+}
+
 // Ways to another's artifacts past the permission on their experiment.
 TEST_F(AccessApiTest, ArtifactsOfOthersAreNotReachedByDetours) {
   const std::string id = ExperimentOf("ann", "secret");

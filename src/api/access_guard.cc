@@ -209,6 +209,72 @@ Result<bool> AccessGuard::MayUseSource(const User& user, const std::string& sour
   return true;
 }
 
+Result<bool> AccessGuard::MayOnAll(const User& user, const AccessRule& rule,
+                                   const std::vector<std::string>& experiments) const {
+  for (const std::string& id : experiments) {
+    MILL_ASSIGN_OR_RETURN(const bool may, MayOn(user, rule, {ResourceKind::kExperiment, id}));
+    if (!may) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<bool> AccessGuard::MayOnTraces(const User& user, const AccessRule& rule,
+                                      const RoutedRequest& request,
+                                      const Router::Match& match) const {
+  if (rule.subject == AccessSubject::kTrace) {
+    MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfTrace(request.params.at(0)));
+    return MayOnAll(user, rule, {id});
+  }
+  if (rule.subject == AccessSubject::kExperimentOfHeader) {
+    const std::string_view id = request.http.Header("X-MLflow-Experiment-Id");
+    return MayOnAll(user, rule, {id.empty() ? std::string("0") : std::string(id)});
+  }
+  MILL_ASSIGN_OR_RETURN(const Message in,
+                        Message::Read(request, match.action->fields, BuffersOfThisThread()));
+  std::vector<std::string> traces;
+  std::vector<std::string> experiments;
+  // "mlflow_experiment": {"experiment_id": "7"}; another kind of place is not one of ours.
+  const auto add_location = [&experiments](const std::optional<Object>& location) {
+    const auto experiment =
+        location ? location->ObjectIfSet("mlflow_experiment") : std::optional<Object>();
+    experiments.push_back(experiment ? experiment->Text("experiment_id") : "0");
+  };
+  switch (rule.subject) {
+    case AccessSubject::kAllExperiments:
+      return MayOnAll(user, rule, in.Texts(rule.field));
+    case AccessSubject::kLocations:
+      for (const Object& location : in.Objects("locations")) {
+        add_location(location);
+      }
+      return MayOnAll(user, rule, experiments);
+    case AccessSubject::kTraceOfField:
+      traces = {in.Text(rule.field)};
+      break;
+    case AccessSubject::kTraces:
+      traces = in.Texts(rule.field);
+      break;
+    default:
+      if (const auto trace = in.ObjectIfSet("trace")) {
+        const auto info = trace->ObjectIfSet("trace_info");
+        add_location(info ? info->ObjectIfSet("trace_location") : std::nullopt);
+        traces = {info ? info->Text("trace_id") : ""};
+      } else {
+        experiments.push_back(in.Has("experiment_id") ? in.Text("experiment_id") : "0");
+      }
+  }
+  for (const std::string& trace_id : traces) {
+    Result<std::string> id = access_.ExperimentOfTrace(trace_id);
+    if (id.ok()) {
+      experiments.push_back(*std::move(id));
+    } else if (id.error().code() != ErrorCode::kNotFound) {
+      return id.error();  // of one that is not there the handler knows what to say
+    }
+  }
+  return MayOnAll(user, rule, experiments);
+}
+
 Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
                               const RoutedRequest& request, const Router::Match& match) const {
   const auto on_experiment = [&](const std::string& id) {
@@ -222,6 +288,18 @@ Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
   if (rule.subject == AccessSubject::kArtifacts && !request.params.empty()) {
     const auto id = ExperimentOfPath(PercentDecode(request.params.back()));
     return id ? on_experiment(*id) : Result<bool>(false);
+  }
+  switch (rule.subject) {
+    case AccessSubject::kAllExperiments:
+    case AccessSubject::kLocations:
+    case AccessSubject::kTrace:
+    case AccessSubject::kTraceOfField:
+    case AccessSubject::kTraces:
+    case AccessSubject::kNewTrace:
+    case AccessSubject::kExperimentOfHeader:
+      return MayOnTraces(user, rule, request, match);
+    default:
+      break;
   }
   if (rule.subject == AccessSubject::kRunOfQuery) {
     std::string run_id = FromQuery(request.http, "run_id");

@@ -143,11 +143,12 @@ class Access {
 
   Permission default_permission() const { return options_.default_permission; }
 
-  // Which experiment decides about a run or a logged model (deleted ones too); kNotFound in
-  // MLflow's words.
+  // Which experiment decides about a run, a logged model (deleted ones too) or a trace; kNotFound
+  // in MLflow's words.
 
   Result<std::string> ExperimentOfRun(const std::string& run_id);
   Result<std::string> ExperimentOfLoggedModel(const std::string& model_id);
+  Result<std::string> ExperimentOfTrace(const std::string& trace_id);
   /// By name; kNotFound.
   Result<std::string> ExperimentOfName(const std::string& name);
 

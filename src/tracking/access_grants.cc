@@ -186,6 +186,11 @@ Result<std::string> Access::ExperimentOfLoggedModel(const std::string& model_id)
                   "Logged model with ID '" + model_id + "' not found.");
 }
 
+Result<std::string> Access::ExperimentOfTrace(const std::string& trace_id) {
+  return OnlyText(metadata_, "SELECT experiment_id FROM traces WHERE trace_id = ?", trace_id,
+                  "Trace with ID '" + trace_id + "' not found.");
+}
+
 Result<std::string> Access::ExperimentOfName(const std::string& name) {
   return OnlyText(metadata_, "SELECT experiment_id FROM experiments WHERE name = ?", name,
                   "Could not find experiment with name " + name);

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "api/internal/access_rules.h"
 #include "api/router.h"
@@ -60,6 +61,11 @@ class AccessGuard {
                      const tracking::Resource& resource) const;
   Result<bool> May(const tracking::User& user, const AccessRule& rule, const RoutedRequest& request,
                    const Router::Match& match) const;
+  /// For rules about traces.
+  Result<bool> MayOnTraces(const tracking::User& user, const AccessRule& rule,
+                           const RoutedRequest& request, const Router::Match& match) const;
+  Result<bool> MayOnAll(const tracking::User& user, const AccessRule& rule,
+                        const std::vector<std::string>& experiments) const;
   Result<bool> MayRead(const tracking::User& user, const tracking::Resource& resource) const;
   /// Whether the user may read what a version is to be made from.
   Result<bool> MayUseSource(const tracking::User& user, const std::string& source) const;

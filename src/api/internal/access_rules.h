@@ -44,6 +44,20 @@ enum class AccessSubject : std::uint8_t {
   kNewVersion,
   /// The experiment with whose id a path of artifacts begins: the path's parameter, or `field`.
   kArtifacts,
+  /// The experiments whose ids are in the list `field`: all of them.
+  kAllExperiments,
+  /// The experiments of `locations`: all of them.
+  kLocations,
+  /// The experiment of the trace whose id is the first parameter of the path.
+  kTrace,
+  /// The same, in `field`.
+  kTraceOfField,
+  /// The traces whose ids are in the list `field`.
+  kTraces,
+  /// The experiment of a trace that is to be made, and that of the trace where it is there already.
+  kNewTrace,
+  /// The experiment in the header field X-MLflow-Experiment-Id.
+  kExperimentOfHeader,
   /// The resource named by the fields resource_type and resource_id.
   kResource
 };
