@@ -155,9 +155,23 @@ Result<PointManifest> ParseManifest(std::string_view text) {
   return manifest;
 }
 
+namespace {
+
+Result<void> LockFile(int fd, const std::filesystem::path& path) {
+  while (flock(fd, LOCK_EX) != 0) {
+    if (errno != EINTR) {
+      return base::FromErrno(errno, "locking", path.string());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<JournalFolder> JournalFolder::Open(const std::filesystem::path& dir) {
   MILL_RETURN_IF_ERROR(base::MakeDirectories(dir));
   JournalFolder folder(dir);
+  MILL_ASSIGN_OR_RETURN(folder.turn_fd_, OpenFile(dir / "turn"));
   MILL_ASSIGN_OR_RETURN(folder.lock_fd_, OpenFile(dir / "lock"));
   MILL_ASSIGN_OR_RETURN(folder.compaction_fd_, OpenFile(dir / "compaction.lock"));
   MILL_ASSIGN_OR_RETURN(const int fd, OpenFile(dir / "state"));
@@ -180,13 +194,14 @@ Result<JournalFolder> JournalFolder::Open(const std::filesystem::path& dir) {
 
 JournalFolder::JournalFolder(JournalFolder&& other) noexcept
     : dir_(std::move(other.dir_)),
+      turn_fd_(std::exchange(other.turn_fd_, -1)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
       compaction_fd_(std::exchange(other.compaction_fd_, -1)),
       page_(std::exchange(other.page_, nullptr)) {
 }
 
 JournalFolder::~JournalFolder() {
-  for (const int fd : {lock_fd_, compaction_fd_}) {
+  for (const int fd : {turn_fd_, lock_fd_, compaction_fd_}) {
     if (fd >= 0) {
       close(fd);
     }
@@ -196,13 +211,14 @@ JournalFolder::~JournalFolder() {
   }
 }
 
+// The kernel does not hand a lock over: who unlocks and locks again at once would keep the others
+// out for as long as it writes. Whoever waits for the lock holds the turn, and so comes before who
+// wants the lock after it.
 Result<void> JournalFolder::Lock() {
-  while (flock(lock_fd_, LOCK_EX) != 0) {
-    if (errno != EINTR) {
-      return base::FromErrno(errno, "locking", (dir_ / "lock").string());
-    }
-  }
-  return {};
+  MILL_RETURN_IF_ERROR(LockFile(turn_fd_, dir_ / "turn"));
+  Result<void> locked = LockFile(lock_fd_, dir_ / "lock");
+  flock(turn_fd_, LOCK_UN);
+  return locked;
 }
 
 void JournalFolder::Unlock() {

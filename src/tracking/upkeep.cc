@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Erasing deleted runs for good.
+#include <algorithm>
 #include <array>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "tracking/internal/run_rows.h"
@@ -14,10 +17,49 @@ namespace {
 using internal::Int;
 using internal::WriteScope;
 
+constexpr std::size_t kRunsAtOnce = 256;
+
 /// Tables whose rows belong to a run, those that refer to others first.
 constexpr std::array<std::string_view, 8> kTables = {
     "dataset_input_tags", "dataset_inputs", "run_model_inputs", "run_outputs", "params", "tags",
     "latest_metrics",     "metrics"};
+
+// In three steps, so that no reader sees half a run and a crash leaves what a second call erases:
+// the runs can no longer be restored; their points go, which must be before their rows do, because
+// points move to other places by themselves; their rows go.
+Result<void> EraseSome(TrackingStore::Impl& impl, std::span<const std::string> run_ids) {
+  std::vector<std::int64_t> keys;
+  Result<void> marked = impl.Write([&](store::Metadata& sql, WriteScope& scope) -> Result<void> {
+    for (const std::string& run_id : run_ids) {
+      MILL_ASSIGN_OR_RETURN(const internal::RunKey run, internal::ReadRunKey(sql, run_id));
+      if (run.is_active) {
+        return base::FailedPrecondition("The run " + run_id +
+                                        " must be in the 'deleted' state. Current state is active.")
+            .Hint("delete it first");
+      }
+      keys.push_back(run.run_key);
+      MILL_RETURN_IF_ERROR(
+          sql.Execute("UPDATE runs SET lifecycle_stage = 'erased', change = ? WHERE run_key = ?",
+                      {scope.change(), run.run_key}));
+    }
+    return {};
+  });
+  MILL_RETURN_IF_ERROR(std::move(marked));
+  MILL_RETURN_IF_ERROR(impl.points->Erase(keys));
+  return impl.Write([&](store::Metadata& sql, WriteScope& /*scope*/) -> Result<void> {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      for (const std::string_view table : kTables) {
+        MILL_RETURN_IF_ERROR(
+            sql.Execute("DELETE FROM " + std::string(table) + " WHERE run_key = ?", {keys[i]}));
+      }
+      MILL_RETURN_IF_ERROR(
+          sql.Execute("DELETE FROM logged_model_metrics WHERE run_id = ?", {run_ids[i]}));
+      MILL_RETURN_IF_ERROR(sql.Execute("DELETE FROM runs WHERE run_key = ?", {keys[i]}));
+    }
+    impl.run_keys.ForgetRuns();
+    return {};
+  });
+}
 
 }  // namespace
 
@@ -42,47 +84,18 @@ Result<std::vector<RunInfo>> TrackingStore::DeletedRuns(std::chrono::millisecond
   return infos;
 }
 
-// In three steps, so that no reader sees half a run and a crash leaves what a second call erases:
-// the runs can no longer be restored; their points go, which must be before their rows do, because
-// points move to other places by themselves; their rows go.
 Result<void> TrackingStore::EraseRuns(const std::vector<std::string>& run_ids) {
-  std::vector<std::int64_t> keys;
-  Result<void> marked = impl_->Write([&](store::Metadata& sql, WriteScope& scope) -> Result<void> {
-    for (const std::string& run_id : run_ids) {
-      MILL_ASSIGN_OR_RETURN(const internal::RunKey run, internal::ReadRunKey(sql, run_id));
-      if (run.is_active) {
-        return base::FailedPrecondition("The run " + run_id +
-                                        " must be in the 'deleted' state. Current state is "
-                                        "active.")
-            .Hint("delete it first");
-      }
-      keys.push_back(run.run_key);
-      MILL_RETURN_IF_ERROR(
-          sql.Execute("UPDATE runs SET lifecycle_stage = 'erased', change = ? WHERE run_key = ?",
-                      {scope.change(), run.run_key}));
-    }
-    return {};
-  });
-  MILL_RETURN_IF_ERROR(std::move(marked));
-  MILL_RETURN_IF_ERROR(impl_->points->Erase(keys));
-  Result<void> erased =
-      impl_->Write([&](store::Metadata& sql, WriteScope& /*scope*/) -> Result<void> {
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-          for (const std::string_view table : kTables) {
-            MILL_RETURN_IF_ERROR(
-                sql.Execute("DELETE FROM " + std::string(table) + " WHERE run_key = ?", {keys[i]}));
-          }
-          MILL_RETURN_IF_ERROR(
-              sql.Execute("DELETE FROM logged_model_metrics WHERE run_id = ?", {run_ids[i]}));
-          MILL_RETURN_IF_ERROR(sql.Execute("DELETE FROM runs WHERE run_key = ?", {keys[i]}));
-        }
-        impl_->run_keys.ForgetRuns();
-        return sql.Execute(
-            "DELETE FROM datasets WHERE NOT EXISTS (SELECT 1 FROM dataset_inputs i WHERE "
-            "i.dataset_key = datasets.dataset_key)");
-      });
+  // Some at a time: other writes go in between.
+  for (std::size_t begin = 0; begin < run_ids.size(); begin += kRunsAtOnce) {
+    const std::size_t n = std::min(kRunsAtOnce, run_ids.size() - begin);
+    MILL_RETURN_IF_ERROR(EraseSome(*impl_, std::span(run_ids).subspan(begin, n)));
+  }
   impl_->DropIndex();
-  return erased;
+  return impl_->Write([&](store::Metadata& sql, WriteScope& /*scope*/) {
+    return sql.Execute(
+        "DELETE FROM datasets WHERE NOT EXISTS (SELECT 1 FROM dataset_inputs i WHERE "
+        "i.dataset_key = datasets.dataset_key)");
+  });
 }
 
 }  // namespace millrace::tracking

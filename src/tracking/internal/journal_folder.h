@@ -113,6 +113,7 @@ class JournalFolder {
   explicit JournalFolder(std::filesystem::path dir) : dir_(std::move(dir)) {}
 
   std::filesystem::path dir_;
+  int turn_fd_ = -1;
   int lock_fd_ = -1;
   int compaction_fd_ = -1;
   Page* page_ = nullptr;
