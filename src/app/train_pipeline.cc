@@ -312,6 +312,10 @@ pipelines::LineageOptions LineageOf(const Project& project, const PipelineParts&
   for (const auto& table : project.tables) {
     options.dataset_names["table." + table.name] = table.name;
   }
+  options.dataset_names["registered"] = "model." + parts.training->name.value;
+  if (parts.endpoint != nullptr) {
+    options.dataset_names["deployed"] = "endpoint." + parts.endpoint->name;
+  }
   return options;
 }
 

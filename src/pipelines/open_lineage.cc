@@ -93,6 +93,12 @@ struct LineageObserver::Impl {
     for (const std::string& input : info.inputs) {
       event["inputs"].push_back(Dataset(input));
     }
+    // What a step waits for it also works with, though not by a file: a version, an endpoint.
+    for (const std::string& before : info.after) {
+      for (const OutputSpec& output : steps[before].outputs) {
+        event["inputs"].push_back(Dataset(output.name));
+      }
+    }
     for (const OutputSpec& output : info.outputs) {
       event["outputs"].push_back(Dataset(output.name));
     }

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registry that governs, from the command line and through MLflow's own client, on the churn project's own model."""
 
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import sqlite3
+import threading
 
 import jsonschema
 import mlflow
@@ -104,8 +106,35 @@ def test_openlineage_events_follow_the_specification(shop):
         validator.validate(event)
         (started if event["eventType"] == "START" else ended).add(event["run"]["runId"])
     assert started <= ended
-    outputs = {dataset["name"] for line in lines for dataset in json.loads(line)["outputs"]}
-    assert {"transactions", "view.customer_activity", "training_set"} <= outputs
+    # From the source table to the endpoint along the jobs.
+    edges = {(start["name"], to["name"]) for line in lines for start in json.loads(line)["inputs"] for to in json.loads(line)["outputs"]}
+    reached = {"transactions"}
+    for _ in edges:
+        reached |= {to for start, to in edges if start in reached}
+    assert {"view.customer_activity", "training_set", "model.churn", "endpoint.churn"} <= reached
+
+
+def test_openlineage_events_go_to_a_server_too(shop):
+    received = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append((self.path, self.headers["Authorization"], json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *unused):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lineage = shop / ".millrace/lineage/openlineage.jsonl"
+        before = len(lineage.read_text().splitlines())
+        millrace.run("run", shop, check=True, env={"OPENLINEAGE_URL": f"http://127.0.0.1:{server.server_port}/", "OPENLINEAGE_API_KEY": "k3y"})
+        server.shutdown()
+    assert [event for _, _, event in received] == [json.loads(line) for line in lineage.read_text().splitlines()[before:]]
+    assert {path for path, _, _ in received} == {"/api/v1/lineage"} and {key for _, key, _ in received} == {"Bearer k3y"}
+    assert received[-1][2]["eventType"] == "COMPLETE"
 
 
 def test_approvals_gates_and_overrides_are_recorded(shop):
