@@ -75,8 +75,12 @@ constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 // Nothing where the text is no base64 with padding.
+// With its padding, as Python wants it.
 std::optional<std::string> DecodeBase64(std::string_view text) {
-  while (!text.empty() && text.back() == '=') {
+  if (text.size() % 4 != 0) {
+    return std::nullopt;
+  }
+  for (int n_padding = 0; n_padding < 2 && text.ends_with('='); ++n_padding) {
     text.remove_suffix(1);
   }
   std::string bytes;

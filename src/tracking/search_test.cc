@@ -285,6 +285,8 @@ TEST(PageToken, IsBase64OfTheOffset) {
     EXPECT_EQ(ParsePageToken(PageToken(offset)).value(), offset);
   }
   EXPECT_EQ(ParsePageToken("").value(), 0);
+  EXPECT_EQ(ParsePageToken("evilhax").error().message(),
+            "Invalid page token, could not base64-decode");
   for (const char* token : {"x", "!!!", "bm90anNvbg==", "eyJvZmZzZXQiOiAwfQ==", "e30=", "W10=",
                             "eyJvZmZzZXQiOiAtMX0="}) {
     EXPECT_FALSE(ParsePageToken(token).ok()) << token;
