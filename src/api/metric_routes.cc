@@ -59,10 +59,13 @@ Result<tracking::Page<tracking::MetricPoint>> AllOrOnePage(TrackingStore& store,
                                                            const std::string& key) {
   const std::string run_id = in.RunId();
   const std::optional<std::int64_t> max_results = in.IntIfSet("max_results");
-  if (max_results && *max_results <= 0) {
+  if (max_results && *max_results < 0) {
     return base::InvalidArgument("Invalid value " + std::to_string(*max_results) +
                                  " for parameter 'max_results' supplied. It must be a positive "
                                  "integer.");
+  }
+  if (max_results && *max_results == 0) {
+    return tracking::Page<tracking::MetricPoint>();  // as MLflow: no points, no token
   }
   if (max_results) {
     return store.MetricHistory(run_id, key, in.Count("max_results"), in.Text("page_token"));

@@ -247,9 +247,10 @@ Result<std::string> CanonicalStage(std::string_view stage) {
 }
 
 std::string SpokenName(std::string_view id) {
+  // Adjectives that MLflow's own names begin with, too: its tests look for them.
   static constexpr std::array<std::string_view, 16> kAdjectives = {
-      "amber", "brisk", "calm",  "clear", "deep",  "eager", "fair",  "gentle",
-      "keen",  "merry", "quiet", "ready", "stout", "swift", "tidal", "upland"};
+      "able",   "bold",   "bright",   "calm",   "clean",   "gentle", "merciful", "nimble",
+      "placid", "polite", "peaceful", "silent", "sincere", "useful", "upbeat",   "wise"};
   static constexpr std::array<std::string_view, 16> kNouns = {
       "brook", "dam",    "ford",   "heron", "lock",  "mill", "otter",  "pond",
       "race",  "sluice", "spring", "trout", "wheel", "weir", "willow", "wagtail"};

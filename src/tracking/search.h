@@ -110,10 +110,18 @@ Result<OrderTerm> ParseLoggedModelOrder(std::string_view field_name, bool is_asc
 /// ignored for ASCII only, as SQLite does. Cost: O(text * pattern) at worst.
 bool Like(std::string_view text, std::string_view pattern, bool ignore_case);
 
-/// base64 of {"offset": n}, as MLflow's. An empty token is offset 0; kInvalidArgument for anything
-/// else that is no token.
-std::string PageToken(std::int64_t offset);
-Result<std::int64_t> ParsePageToken(std::string_view token);
+/// A part of a search that a page token remembers, so that it cannot be used for another search.
+struct TokenPart {
+  std::string_view key;
+  std::string text;
+  std::string_view mismatch;  ///< the error if the next request has another text
+};
+
+/// base64 of {"offset": n} and the parts, as MLflow's. An empty token is offset 0; kInvalidArgument
+/// for anything else that is no token, and for the token of another search.
+std::string PageToken(std::int64_t offset, const std::vector<TokenPart>& parts = {});
+Result<std::int64_t> ParsePageToken(std::string_view token,
+                                    const std::vector<TokenPart>& parts = {});
 
 /// What a thing has for a field: nothing, a text or a number. Texts are not copied.
 using FieldValue = std::variant<std::monostate, std::string_view, std::int64_t, double>;

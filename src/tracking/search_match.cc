@@ -145,8 +145,12 @@ bool Like(std::string_view text, std::string_view pattern, bool ignore_case) {
   return p == pattern.size();
 }
 
-std::string PageToken(std::int64_t offset) {
-  const std::string json = "{\"offset\": " + std::to_string(offset) + "}";
+std::string PageToken(std::int64_t offset, const std::vector<TokenPart>& parts) {
+  std::string json = "{\"offset\": " + std::to_string(offset);
+  for (const TokenPart& part : parts) {
+    json += ", " + base::DumpJson(std::string(part.key)) + ": " + base::DumpJson(part.text);
+  }
+  json += "}";
   std::string token;
   for (std::size_t i = 0; i < json.size(); i += 3) {
     std::uint32_t bits = 0;
@@ -160,7 +164,7 @@ std::string PageToken(std::int64_t offset) {
   return token;
 }
 
-Result<std::int64_t> ParsePageToken(std::string_view token) {
+Result<std::int64_t> ParsePageToken(std::string_view token, const std::vector<TokenPart>& parts) {
   if (token.empty()) {
     return 0;
   }
@@ -175,6 +179,12 @@ Result<std::int64_t> ParsePageToken(std::string_view token) {
   const auto offset = value->find("offset");
   if (offset == value->end() || !offset->is_number_integer() || offset->get<std::int64_t>() <= 0) {
     return InvalidArgument("Invalid page token, parsed value=" + base::DumpJson(*value));
+  }
+  for (const TokenPart& part : parts) {
+    const auto found = value->find(part.key);
+    if (found == value->end() || *found != part.text) {
+      return InvalidArgument(std::string(part.mismatch));
+    }
   }
   return offset->get<std::int64_t>();
 }

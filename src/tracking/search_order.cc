@@ -138,10 +138,6 @@ Result<std::vector<OrderTerm>> ParseOrderBy(const std::vector<std::string>& orde
 Result<OrderTerm> ParseLoggedModelOrder(std::string_view field_name, bool is_ascending,
                                         std::string dataset_name, std::string dataset_digest) {
   const internal::FieldRules& rules = internal::RulesOf(SearchTarget::kLoggedModels);
-  if (!dataset_digest.empty() && dataset_name.empty()) {
-    return InvalidArgument(
-        "`dataset_digest` can only be specified if `dataset_name` is also specified.");
-  }
   OrderTerm term{.field = {},
                  .is_ascending = is_ascending,
                  .dataset_name = std::move(dataset_name),

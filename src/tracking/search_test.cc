@@ -188,7 +188,8 @@ TEST(ParseLoggedModelOrder, TakesAttributesAndMetrics) {
   EXPECT_EQ(ParseLoggedModelOrder("params.a", true, "", "").error().message(),
             "Invalid order by field name: params.a. Only metrics are supported.");
   EXPECT_FALSE(ParseLoggedModelOrder("foo", true, "", "").ok());
-  EXPECT_FALSE(ParseLoggedModelOrder("metrics.a", true, "", "digest").ok());
+  EXPECT_EQ(ParseLoggedModelOrder("metrics.a", true, "", "digest").value().dataset_digest,
+            "digest");
 }
 
 TEST(Like, PercentIsAnyRunAndUnderscoreOneCharacter) {
@@ -291,6 +292,17 @@ TEST(PageToken, IsBase64OfTheOffset) {
                             "eyJvZmZzZXQiOiAtMX0="}) {
     EXPECT_FALSE(ParsePageToken(token).ok()) << token;
   }
+}
+
+TEST(PageToken, OfOneSearchIsRefusedByAnother) {
+  const std::vector<TokenPart> asked = {
+      {.key = "filter", .text = "name = \"a\"", .mismatch = "other filter"}};
+  EXPECT_EQ(ParsePageToken(PageToken(5, asked), asked).value(), 5);
+  EXPECT_EQ(ParsePageToken("", asked).value(), 0);
+  const std::vector<TokenPart> changed = {
+      {.key = "filter", .text = "", .mismatch = "other filter"}};
+  EXPECT_EQ(ParsePageToken(PageToken(5, asked), changed).error().message(), "other filter");
+  EXPECT_EQ(ParsePageToken(PageToken(5), asked).error().message(), "other filter");
 }
 
 }  // namespace

@@ -38,13 +38,14 @@ FieldValue TextOf(const std::map<std::string, std::string>& texts, const std::st
 
 /// Cuts a list that was filtered and ordered to one page.
 template <typename T>
-Page<T> Cut(std::vector<T> items, std::int64_t offset, int max_results) {
+Page<T> Cut(std::vector<T> items, std::int64_t offset, int max_results,
+            const std::vector<TokenPart>& parts = {}) {
   Page<T> page;
   const auto size = static_cast<std::int64_t>(items.size());
   const std::int64_t begin = std::min(offset, size);
   const std::int64_t end = std::min(begin + max_results, size);
   if (end < size) {
-    page.next_page_token = PageToken(end);
+    page.next_page_token = PageToken(end, parts);
   }
   page.items.assign(std::make_move_iterator(items.begin() + begin),
                     std::make_move_iterator(items.begin() + end));
@@ -205,6 +206,31 @@ class ModelSearch {
   std::vector<OrderTerm> terms_;
 };
 
+/// MLflow checks that a token goes on with the same search, for logged models only.
+std::vector<TokenPart> TokenPartsOf(const LoggedModelSearch& search) {
+  std::string ids;
+  for (const std::string& id : search.experiment_ids) {
+    ids += id + ",";
+  }
+  std::string order;
+  for (const LoggedModelOrder& term : search.order_by) {
+    order +=
+        base::DumpJson({term.field_name, term.ascending, term.dataset_name, term.dataset_digest});
+  }
+  return {{.key = "experiment_ids",
+           .text = std::move(ids),
+           .mismatch = "Experiment IDs in the page token do not match the requested experiment "
+                       "IDs. Search again without the token."},
+          {.key = "filter_string",
+           .text = search.filter,
+           .mismatch = "Filter string in the page token does not match the requested filter "
+                       "string. Search again without the token."},
+          {.key = "order_by",
+           .text = std::move(order),
+           .mismatch = "Order by in the page token does not match the requested order by. "
+                       "Search again without the token."}};
+}
+
 }  // namespace
 
 Result<Page<Experiment>> TrackingStore::SearchExperiments(const ExperimentSearch& search) {
@@ -252,7 +278,8 @@ Result<Page<Run>> TrackingStore::SearchRuns(const RunSearch& search) {
 Result<Page<LoggedModel>> TrackingStore::SearchLoggedModels(const LoggedModelSearch& search) {
   MILL_RETURN_IF_ERROR(internal::CheckMaxResults(search.max_results));
   MILL_ASSIGN_OR_RETURN(const ModelSearch models_wanted, ModelSearch::Make(search));
-  MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token));
+  const std::vector<TokenPart> parts = TokenPartsOf(search);
+  MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token, parts));
   MILL_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids,
                         ExperimentNumbers(search.experiment_ids));
   MILL_ASSIGN_OR_RETURN(std::vector<LoggedModel> models,
@@ -262,7 +289,7 @@ Result<Page<LoggedModel>> TrackingStore::SearchLoggedModels(const LoggedModelSea
   std::stable_sort(models.begin(), models.end(), [&](const LoggedModel& a, const LoggedModel& b) {
     return models_wanted.IsBefore(a, b);
   });
-  return Cut(std::move(models), offset, search.max_results);
+  return Cut(std::move(models), offset, search.max_results, parts);
 }
 
 Result<void> TrackingStore::WarmUp() {
