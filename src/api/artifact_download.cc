@@ -63,13 +63,20 @@ std::string_view BaseName(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
+// What a file name holds without quotes (a token of RFC 9110).
+bool IsBareChar(char c) {
+  static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+         kMarks.find(c) != std::string_view::npos;
+}
+
 bool IsTokenChar(char c) {
   return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' ||
          c == '_' || c == '-';
 }
 
 std::string Disposition(std::string_view name) {
-  if (std::all_of(name.begin(), name.end(), IsTokenChar)) {
+  if (std::all_of(name.begin(), name.end(), IsBareChar)) {
     return "attachment; filename=" + std::string(name);
   }
   static constexpr char kDigits[] = "0123456789ABCDEF";
@@ -136,8 +143,9 @@ std::string_view GuessMimeType(std::string_view path) {
   const std::size_t dot = name.rfind('.');
   const std::string_view extension =
       dot == std::string_view::npos || dot == 0 ? name : name.substr(dot + 1);
-  if (std::find(kTextExtensions.begin(), kTextExtensions.end(), extension) !=
-      kTextExtensions.end()) {
+  if (std::any_of(kTextExtensions.begin(), kTextExtensions.end(), [&](std::string_view text) {
+        return net::EqualsIgnoringCase(text, extension);
+      })) {
     return "text/plain";
   }
   const auto found = std::find_if(kTypes.begin(), kTypes.end(), [extension](const TypeOf& type) {

@@ -244,6 +244,22 @@ Result<std::string> SpansReply(TraceStore& store, const std::string& trace_id) {
   return body + "]}";
 }
 
+// The one reply about traces that a browser saves as a file.
+net::Response SpansFile(TraceStore& store, const RoutedRequest& request) {
+  MessageBuffers buffers;
+  const Result<Message> in = Message::Read(request, kArtifact, buffers);
+  if (!in.ok()) {
+    return RestError(in.error());
+  }
+  Result<std::string> body = SpansReply(store, in->Text("request_id"));
+  if (!body.ok()) {
+    return RestError(body.error());
+  }
+  net::Response response = JsonReply(*std::move(body));
+  response.headers.emplace_back("Content-Disposition", "attachment; filename=traces.json");
+  return response;
+}
+
 net::Response OtlpError(int status, std::string_view detail) {
   return JsonReply(base::DumpJson({{"detail", detail}}), status);
 }
@@ -362,8 +378,15 @@ void AddTraceRoutes(TraceStore& store, Router& router) {
             [&store](const Message& in) { return GetInfos(store, in); });
   mount.Add("GET", "/mlflow/traces/{trace_id}", {},
             [&store](const Message& in) { return InfoReply(store.GetInfo(in.param(0))); });
-  old.Add("GET", "/mlflow/get-trace-artifact", kArtifact,
-          [&store](const Message& in) { return SpansReply(store, in.Text("request_id")); });
+  for (const char* path :
+       {"/api/2.0/mlflow/get-trace-artifact", "/ajax-api/2.0/mlflow/get-trace-artifact"}) {
+    router.Add(
+        "GET", path,
+        RouteAction{
+            .answer = [&store](const RoutedRequest& request) { return SpansFile(store, request); },
+            .blocks = true,
+            .fields = kArtifact});
+  }
   router.Add("POST", "/v1/traces",
              RouteAction{.answer =
                              [&store](const RoutedRequest& request) {

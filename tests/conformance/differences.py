@@ -2,7 +2,9 @@
 """Where we differ, each with its reason: cases that fail, and upstream tests that no case answers."""
 
 # Node id below tests/conformance (wildcards allowed) -> why the case fails. A case that stands here and passes fails the run.
-DIFFERENCES = {}
+DIFFERENCES = {
+    "test_artifacts.py::test_a_prompt_lab_run_*": "the page of MLflow's user interface that tries prompts out is not offered",
+}
 
 # Name of an upstream test (wildcards allowed) -> why no case answers it.
 INTERNALS = "is about MLflow's own Python, its SQL or its migrations; no client sees that"
