@@ -140,6 +140,10 @@ def test_openlineage_events_go_to_a_server_too(shop):
 def test_approvals_gates_and_overrides_are_recorded(shop):
     training = shop / "training/churn.yaml"
     training.write_text(training.read_text().replace("  minimum_auc: 0.70\n", "  minimum_auc: 0.70\n  required_approvals: 1\n"))
+    # A pipeline registers, and leaves the promotion to who approves.
+    training.write_text(training.read_text().replace("better_than_champion: true", "better_than_champion: false"))
+    report = millrace.run_json("run", shop)
+    assert report["model"]["version"] == 2 and not report["model"]["aliases"]
     assert "0 of 1 approvals" in refused(shop, "promote", "churn", "1")
     # The same holds for MLflow's own client.
     with millrace.Server(shop) as server:
