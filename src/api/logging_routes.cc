@@ -100,19 +100,19 @@ Result<void> CheckLengths(const tracking::Batch& batch) {
 }
 
 tracking::Batch ReadMetricBatch(const Message& in) {
-  tracking::Batch batch;
+  tracking::Batch batch{.is_single = true};
   batch.metrics.push_back(ReadMetric(in));
   return batch;
 }
 
 tracking::Batch ReadParamBatch(const Message& in) {
-  tracking::Batch batch;
+  tracking::Batch batch{.is_single = true};
   batch.params.push_back({.key = in.Text("key"), .value = in.Text("value")});
   return batch;
 }
 
 tracking::Batch ReadTagBatch(const Message& in) {
-  tracking::Batch batch;
+  tracking::Batch batch{.is_single = true};
   batch.tags[in.Text("key")] = in.Text("value");
   return batch;
 }

@@ -282,13 +282,14 @@ Result<void> TrackingStore::LogBatch(const std::string& run_id, std::span<const 
 }
 
 void TrackingStore::LogBatchAsync(std::string run_id, Batch batch, Done done) {
-  if (Result<void> checked = Check(run_id, batch, Origin::kBatch); !checked.ok()) {
+  const Origin origin = batch.is_single ? Origin::kSingle : Origin::kBatch;
+  if (Result<void> checked = Check(run_id, batch, origin); !checked.ok()) {
     done(std::move(checked));
     return;
   }
   impl_->writer->Submit(
-      [this, run_id = std::move(run_id), batch = std::move(batch)](WriteScope& scope) {
-        return Put(impl_->run_keys, scope, run_id, batch, Origin::kBatch);
+      [this, origin, run_id = std::move(run_id), batch = std::move(batch)](WriteScope& scope) {
+        return Put(impl_->run_keys, scope, run_id, batch, origin);
       },
       std::move(done));
 }

@@ -119,6 +119,8 @@ struct Batch {
   std::vector<Metric> metrics = {};
   std::vector<Param> params = {};
   Tags tags = {};
+  /// True where the call named one thing and no list: the words of its errors follow.
+  bool is_single = false;
 };
 
 using Done = std::function<void(Result<void>)>;

@@ -14,6 +14,8 @@ DESCRIPTION = pathlib.Path(__file__).resolve().parents[2] / "docs/api/openapi.ya
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 # A server without endpoints is not ready, and says so with 503.
 NOT_READY = ("/ready", "/v2/health/ready")
+# MLflow's client takes 501 here as the advice to use the plain route.
+NOT_OFFERED = ("/api/2.0/mlflow-artifacts/presigned/{path}",)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def operations():
     schema = schemathesis.openapi.from_path(str(DESCRIPTION))
     found = [result.ok() for result in schema.get_all_operations()]
     assert len(found) > 80
-    return [pytest.param(operation, id=operation.label) for operation in found if operation.path not in NOT_READY]
+    return [pytest.param(operation, id=operation.label) for operation in found if operation.path not in NOT_READY + NOT_OFFERED]
 
 
 def ask(operation, server, n_examples):
