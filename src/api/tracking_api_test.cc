@@ -122,6 +122,24 @@ TEST_F(TrackingApiTest, WhatIsWrongInABatchIsNamed) {
             "Missing value for required parameter 'params[0].key'." + see);
 }
 
+TEST_F(TrackingApiTest, ErrorsOfSingleCallsSpeakOfOneValue) {
+  const std::string run = NewRun();
+  const auto message = [&](const std::string& path, const json& body) {
+    return Post(path, body).value.value("message", "");
+  };
+  const json metric = {{"run_id", run}, {"key", "../up"}, {"value", 1}, {"timestamp", 1}};
+  EXPECT_TRUE(message("/runs/log-metric", metric)
+                  .starts_with("Invalid value \"../up\" for parameter 'name' supplied"));
+  EXPECT_TRUE(message("/runs/set-tag", {{"run_id", run}, {"key", "a//b"}, {"value", ""}})
+                  .starts_with("Invalid value \"a//b\" for parameter 'key' supplied"));
+  Done(Post("/runs/log-parameter", {{"run_id", run}, {"key", "p"}, {"value", "1"}}));
+  EXPECT_EQ(message("/runs/log-parameter", {{"run_id", run}, {"key", "p"}, {"value", "2"}}),
+            "Changing param values is not allowed. Param with key='p' was already logged with "
+            "value='1' for run ID='" +
+                run + "'. Attempted logging new value '2'.");
+  EXPECT_EQ(Post("/runs/set-tag", {{"run_id", "no id!"}, {"key", "k"}}).status, 404);
+}
+
 TEST_F(TrackingApiTest, BrokenJsonIsAnEmptyRequest) {
   for (const std::string body : {"{broken", "[1]", "", "5", "\"x\""}) {
     const Answer answer = Ask("POST", kRoot + "/runs/log-metric", body);
