@@ -4,8 +4,6 @@
 # Node id below tests/conformance (wildcards allowed) -> why the case fails. The fewer the better.
 DIFFERENCES = {
     "test_artifacts.py::test_a_prompt_lab_run_*": "the page of MLflow's user interface that tries prompts out is not offered",
-    "test_artifacts.py::test_pictures_tables_figures_and_texts": "mlflow.load_table does not find again a table that was logged in pieces",
-    "test_registry_search.py::test_a_search_of_versions_that_means_nothing_is_refused*query11*": "the limit of a page is told in other words",
 }
 
 # Name of an upstream test (wildcards allowed) -> why no case answers it.

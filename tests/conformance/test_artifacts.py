@@ -169,7 +169,8 @@ def test_a_file_goes_up_from_the_user_interface(server, run):
 def test_pictures_tables_figures_and_texts(server, client, experiment):
     image = numpy.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=numpy.uint8)
     table = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]})
-    with mlflow.start_run(experiment_id=experiment) as run:
+    mlflow.set_experiment(experiment_id=experiment)  # load_table looks nowhere else
+    with mlflow.start_run() as run:
         mlflow.log_image(image, key="dog", step=100, timestamp=100, synchronous=True)
         mlflow.log_image(image, "picture.png")
         mlflow.log_table(table, "table.json")
