@@ -242,12 +242,10 @@ Result<Found> Find(store::Metadata& metadata, const Kind& kind, const RegistrySe
         std::to_string(search.max_results));
   }
   if (search.max_results > kind.most_results) {
-    return base::InvalidArgument((kind.most_results == 200'000
-                                      ? "Invalid value for max_results. It must be at most "
-                                      : "Invalid value for request parameter max_results. It must "
-                                        "be at most ") +
-                                 std::to_string(kind.most_results) + ", but got value " +
-                                 std::to_string(search.max_results));
+    return base::InvalidArgument(
+        "Invalid value for request parameter max_results. It must be at most " +
+        std::to_string(kind.most_results) + ", but got value " +
+        std::to_string(search.max_results));
   }
   MILL_ASSIGN_OR_RETURN(const std::vector<Clause> filter, ParseFilter(search.filter, kind.target));
   Query query(kind);

@@ -96,7 +96,7 @@ def pytest_collection_modifyitems(items):
             continue
         for pattern, reason in DIFFERENCES.items():
             if fnmatch.fnmatchcase(item.nodeid.split("conformance/")[-1], pattern):
-                item.add_marker(pytest.mark.xfail(reason=f"by design: {reason}", strict=False))
+                item.add_marker(pytest.mark.xfail(reason=f"by design: {reason}", strict=True))
 
 
 def pytest_runtest_makereport(item, call):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where we differ, each with its reason: cases that fail, and upstream tests that no case answers."""
 
-# Node id below tests/conformance (wildcards allowed) -> why the case fails. The fewer the better.
+# Node id below tests/conformance (wildcards allowed) -> why the case fails. A case that stands here and passes fails the run.
 DIFFERENCES = {
     "test_artifacts.py::test_a_prompt_lab_run_*": "the page of MLflow's user interface that tries prompts out is not offered",
 }
