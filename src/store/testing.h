@@ -55,7 +55,9 @@ class PostgresForTests {
 
  private:
   PostgresForTests() : owner_(getpid()) {
-    std::string pattern = testing::TempDir() + "/millrace_pg_XXXXXX";
+    // Not below TMPDIR: a socket's path has at most 107 bytes, and user postgres must be able to
+    // reach it.
+    std::string pattern = "/tmp/millrace_pg_XXXXXX";
     MILL_CHECK(mkdtemp(pattern.data()) != nullptr);
     folder_ = pattern;
     if (geteuid() == 0) {
