@@ -241,6 +241,7 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
     internal::AddArtifactRoutes(*parts.artifacts, impl_->router);
     if (parts.tracking != nullptr) {
       internal::AddArtifactViews(*parts.artifacts, *parts.tracking, parts.registry, impl_->router);
+      internal::AddPromptlabRoutes(*parts.tracking, *parts.artifacts, impl_->router);
     }
   }
   if (parts.traces != nullptr) {

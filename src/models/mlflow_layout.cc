@@ -32,8 +32,7 @@ constexpr const char* kOnnxFile = "model.onnx";
 constexpr const char* kExampleFile = "input_example.json";
 constexpr const char* kServingExampleFile = "serving_input_example.json";
 constexpr std::size_t kExampleRows = 5;
-// What the environment files ask for: the releases against which the directories are tested.
-constexpr const char* kPythonVersion = "3.12.11";
+// What the environment files ask for beside Python.
 constexpr const char* kLightGbmVersion = "4.7.0";
 constexpr const char* kXgboostVersion = "3.4.1";
 constexpr const char* kOnnxVersion = "1.23.2";
@@ -98,18 +97,6 @@ std::string Quoted(std::string_view text) {
     }
   }
   return quoted + "'";
-}
-
-/// MLflow's form of an instant: "2026-11-23 22:36:54.360045".
-std::string MlflowTime(Timestamp time) {
-  std::string text =
-      base::FormatTimestamp({time.micros - ((time.micros % 1'000'000) + 1'000'000) % 1'000'000});
-  text.resize(text.size() - 1);
-  text[10] = ' ';
-  std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%06d",
-                static_cast<int>(((time.micros % 1'000'000) + 1'000'000) % 1'000'000));
-  return text + fraction.data();
 }
 
 /// Files of the directory by name; MLmodel is added last, because it states their size.
@@ -236,6 +223,17 @@ Result<std::string> CheckedOnnx(const Model& model, std::span<const double> rows
 }
 
 }  // namespace
+
+std::string MlflowTime(Timestamp time) {
+  std::string text =
+      base::FormatTimestamp({time.micros - ((time.micros % 1'000'000) + 1'000'000) % 1'000'000});
+  text.resize(text.size() - 1);
+  text[10] = ' ';
+  std::array<char, 8> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%06d",
+                static_cast<int>(((time.micros % 1'000'000) + 1'000'000) % 1'000'000));
+  return text + fraction.data();
+}
 
 Result<double> OnnxDifference(const Estimator& estimator, std::string_view onnx_bytes,
                               std::span<const double> rows) {

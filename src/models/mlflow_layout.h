@@ -17,6 +17,8 @@ namespace millrace::models {
 
 /// The MLflow release whose layout is written.
 inline constexpr const char* kMlflowVersion = "3.17.2";
+/// The Python that environment files ask for: the release against which directories are tested.
+inline constexpr const char* kPythonVersion = "3.12.11";
 /// Version of millrace.json; a reader refuses a newer one.
 inline constexpr int kModelDirectoryVersion = 1;
 /// Largest allowed difference between the native engine and ONNX Runtime.
@@ -34,6 +36,9 @@ struct SaveInfo {
   /// model.onnx is written. May be empty.
   std::span<const double> sample_rows;
 };
+
+/// MLflow's form of an instant: "2026-11-23 22:36:54.360045".
+std::string MlflowTime(Timestamp time);
 
 /// The largest difference between the native engine and ONNX Runtime on these rows; 0 for no rows.
 ///

@@ -3,7 +3,6 @@
 
 # Node id below tests/conformance (wildcards allowed) -> why the case fails. A case that stands here and passes fails the run.
 DIFFERENCES = {
-    "test_artifacts.py::test_a_prompt_lab_run_*": "the page of MLflow's user interface that tries prompts out is not offered",
 }
 
 # Name of an upstream test (wildcards allowed) -> why no case answers it.

@@ -238,3 +238,38 @@ def test_a_prompt_lab_run_is_a_run_with_a_table(server, experiment):
     tags = {t["key"]: t["value"] for t in run["data"]["tags"]}
     assert tags["mlflow.runSourceType"] == "PROMPT_ENGINEERING"
     assert tags["mlflow.loggedArtifacts"] == '[{"path": "eval_results_table.json", "type": "table"}]'
+    assert mlflow.artifacts.load_dict(f"{run['info']['artifact_uri']}/eval_results_table.json") == {
+        "columns": ["my_key", "prompt", "output", "latency"], "data": [["my_value", "my_input", "my_output", "100"]]}
+    model = mlflow.pyfunc.load_model(f"runs:/{run['info']['run_id']}/model")
+    assert model.metadata.signature.inputs.input_names() == ["my_key"]
+
+
+def test_a_prompt_lab_run_keeps_any_text(server, experiment):
+    """Control characters and emoji go through MLmodel and parameters.yaml, which MLflow reads as YAML."""
+    template = 'say "{{q}}"\n\x7f\x85 \u00e9 \U0001f600'
+    answer = server.post("/ajax-api/2.0/mlflow/runs/create-promptlab-run", {
+        "experiment_id": experiment, "prompt_template": template, "prompt_parameters": [{"key": "q: 1", "value": 2.5}], "model_route": "r",
+        "model_input": "i", "mlflow_version": "1.0.0"})
+    run_id = answer.json()["run"]["info"]["run_id"]
+    folder = download_artifacts(f"runs:/{run_id}/model")
+    parameters = yaml.safe_load(open(os.path.join(folder, "parameters.yaml"), encoding="utf-8"))
+    assert parameters == {"model_parameters": {}, "model_route": "r", "prompt_parameters": {"q: 1": "2.5"}, "prompt_template": template}
+    assert mlflow.pyfunc.load_model(folder).metadata.signature.inputs.input_names() == ["q: 1"]
+
+
+def test_a_prompt_lab_run_that_cannot_be_filled_has_failed_and_says_why(server, experiment):
+    answer = server.post("/ajax-api/2.0/mlflow/runs/create-promptlab-run", {
+        "experiment_id": experiment, "prompt_template": "t", "prompt_parameters": [{"key": "k", "value": "v"}], "model_route": "r",
+        "model_parameters": [{"key": "../x", "value": "1"}], "model_input": "i", "mlflow_version": "1.0.0"})
+    run = answer.json()["run"]
+    assert run["info"]["status"] == "FAILED"
+    assert "../x" in {t["key"]: t["value"] for t in run["data"]["tags"]}.get("millrace.error", "")
+
+
+def test_the_gateway_proxy_asks_nobody(server):
+    """As the real server without a gateway: an empty list, whatever address the client names."""
+    path = "/ajax-api/2.0/mlflow/gateway-proxy"
+    for answer in (server.get(path), server.get(path, gateway_path="http://127.0.0.1:1/api/2.0/endpoints"),
+                   server.post(path, {"gateway_path": "gateway/x/invocations", "json_data": {"prompt": "p"}})):
+        assert (answer.status_code, answer.json()) == (200, {"endpoints": []})
+    assert server.request("DELETE", path).status_code == 405

@@ -63,6 +63,9 @@ void AddArtifactRoutes(store::ArtifactStore& store, Router& router);
 /// upload-artifact. Without a registry, not those of its versions.
 void AddArtifactViews(store::ArtifactStore& store, tracking::TrackingStore& tracking,
                       tracking::Registry* registry, Router& router);
+/// /runs/create-promptlab-run, /gateway-proxy.
+void AddPromptlabRoutes(tracking::TrackingStore& store, store::ArtifactStore& artifacts,
+                        Router& router);
 /// Answers a request as if a client had sent it.
 using RequestAnswer = std::function<net::Response(const net::Request&)>;
 /// /graphql: each request behind it is answered by `answer_request`, with the rights of the one
