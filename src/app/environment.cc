@@ -171,8 +171,7 @@ Result<store::KeyValue*> Environment::OnlineKeyValue() {
   }
   const Result<void> held = HoldWorkspace("");
   if (held.ok()) {
-    MILL_ASSIGN_OR_RETURN(online_,
-                          store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/false));
+    MILL_ASSIGN_OR_RETURN(online_, store::OpenRocksDbLate(workspace_->OnlineDir()));
     return online_.get();
   }
   MILL_ASSIGN_OR_RETURN(const auto holder, store::WorkspaceLock::ReadHolder(*workspace_));
@@ -196,7 +195,7 @@ Result<features::OnlineStore> Environment::OnlineForReading() {
     MILL_ASSIGN_OR_RETURN(const auto holder, store::WorkspaceLock::ReadHolder(*workspace_));
     if (holder && !holder->address.empty()) {
       MILL_ASSIGN_OR_RETURN(online_for_reading_, api::OpenRemoteKeyValue(holder->address));
-    } else if (std::filesystem::exists(workspace_->OnlineDir() / "CURRENT")) {
+    } else if (store::HasRocksDb(workspace_->OnlineDir())) {
       MILL_ASSIGN_OR_RETURN(online_for_reading_,
                             store::OpenRocksDb(workspace_->OnlineDir(), /*read_only=*/true));
     } else {

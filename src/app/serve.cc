@@ -6,12 +6,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "api/server_api.h"
 #include "app/deployments.h"
 #include "app/embedded_files.h"
 #include "app/webhook_sender.h"
+#include "base/memory.h"
 #include "net/http_server.h"
 #include "serving/endpoint.h"
 
@@ -61,6 +63,18 @@ Result<tracking::Access*> OpenAccess(Environment& environment, const cli::ServeO
   return access;
 }
 
+/// Loads what searches read, so that the first one does not wait; the server answers meanwhile.
+void WarmUp(const Context& context, tracking::TrackingStore& tracking) {
+  const auto begin = std::chrono::steady_clock::now();
+  const Result<void> warm = tracking.WarmUp();
+  if (!warm.ok()) {
+    context.logger->Warn("tracking", "not_warmed_up", {{"error", warm.error().ToString()}});
+    return;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  context.logger->Debug("tracking", "warmed_up", {{"seconds", seconds.count()}});
+}
+
 }  // namespace
 
 Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
@@ -104,7 +118,9 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_RETURN_IF_ERROR(environment.AnnounceAddress(server->url()));
   refresher.Start();
   webhooks->StartDelivering();
+  base::GiveBackStartMemory();
   options.on_ready(server->url());
+  const std::jthread warm_up([&] { WarmUp(context, environment.tracking()); });
   WaitForStop(stop);
   server->Stop(kGrace);
   return {};

@@ -68,6 +68,13 @@ class KeyValue {
 /// they open it.
 Result<std::unique_ptr<KeyValue>> OpenRocksDb(const std::filesystem::path& dir, bool read_only);
 
+/// True if there is a database in `dir`.
+bool HasRocksDb(const std::filesystem::path& dir);
+
+/// The same as OpenRocksDb for writing, but where there is no database yet it is made by the first
+/// PutMany, which then returns the errors of opening it.
+Result<std::unique_ptr<KeyValue>> OpenRocksDbLate(const std::filesystem::path& dir);
+
 /// Keeps everything in memory; for tests and for servers without a workspace.
 std::unique_ptr<KeyValue> MakeMemoryKeyValue();
 

@@ -37,6 +37,13 @@ std::unique_ptr<KeyValue> MakeRocks() {
   return *std::move(kv);
 }
 
+std::unique_ptr<KeyValue> MakeLateRocks() {
+  Result<std::unique_ptr<KeyValue>> kv = OpenRocksDbLate(FreshDir("late"));
+  EXPECT_TRUE(kv.ok()) << kv.error().ToString();
+  return *std::move(kv);
+}
+
+INSTANTIATE_TEST_SUITE_P(LateRocksDb, KeyValueConformance, testing::Values(MakeLateRocks));
 INSTANTIATE_TEST_SUITE_P(RocksDb, KeyValueConformance, testing::Values(MakeRocks));
 INSTANTIATE_TEST_SUITE_P(Memory, KeyValueConformance, testing::Values(MakeMemoryKeyValue));
 
@@ -117,6 +124,28 @@ TEST_F(RocksDbTest, KeepsValuesAndVersionsOverReopening) {
   ASSERT_TRUE(kv->PutMany(older).ok());
   const std::vector<std::string> keys = {"k"};
   EXPECT_EQ(kv->GetMany(keys)->front()->value, "v");
+}
+
+TEST_F(RocksDbTest, LateOneIsMadeByTheFirstValue) {
+  const std::vector<std::string> keys = {"k"};
+  {
+    const std::unique_ptr<KeyValue> late = OpenRocksDbLate(dir_).value();
+    EXPECT_FALSE(late->GetMany(keys)->front());
+    ASSERT_TRUE(late->DeletePrefix("k").ok());
+    EXPECT_FALSE(HasRocksDb(dir_));
+    const std::vector<Put> puts = {{"k", {1, 0, 0}, "v"}};
+    ASSERT_TRUE(late->PutMany(puts).ok());
+    EXPECT_TRUE(HasRocksDb(dir_));
+    EXPECT_EQ(late->GetMany(keys)->front()->value, "v");
+  }
+  EXPECT_EQ(OpenRocksDbLate(dir_).value()->GetMany(keys)->front()->value, "v");
+}
+
+TEST_F(RocksDbTest, LateOneTellsWhyItCannotBeMade) {
+  ASSERT_TRUE(base::WriteFileAtomic(dir_, "a file, not a folder").ok());
+  const std::unique_ptr<KeyValue> late = OpenRocksDbLate(dir_).value();
+  const std::vector<Put> puts = {{"k", {1, 0, 0}, "v"}};
+  EXPECT_FALSE(late->PutMany(puts).ok());
 }
 
 TEST_F(RocksDbTest, OneWriterAtATime) {

@@ -2,6 +2,8 @@
 // What every metadata database shares: transactions as objects and migrations.
 #include "store/metadata.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -41,19 +43,21 @@ Result<std::map<std::string, int>> AppliedVersions(Metadata& metadata) {
   return versions;
 }
 
+std::vector<Migration> Missing(std::span<const Migration> migrations,
+                               const std::map<std::string, int>& versions) {
+  std::vector<Migration> missing;
+  std::copy_if(migrations.begin(), migrations.end(), std::back_inserter(missing),
+               [&](const Migration& migration) {
+                 const auto found = versions.find(migration.module);
+                 return found == versions.end() || found->second < migration.version;
+               });
+  return missing;
+}
+
 Result<void> Apply(Metadata& metadata, const Migration& migration) {
-  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata));
-  // Another process may have done it between our look and our lock.
-  MILL_ASSIGN_OR_RETURN(const auto versions, AppliedVersions(metadata));
-  const auto found = versions.find(migration.module);
-  if (found != versions.end() && found->second >= migration.version) {
-    return transaction.Commit();
-  }
   MILL_RETURN_IF_ERROR(metadata.Execute(migration.sql));
-  MILL_RETURN_IF_ERROR(
-      metadata.Execute("INSERT INTO schema_migrations (module, version) VALUES (?, ?)",
-                       {migration.module, std::int64_t{migration.version}}));
-  return transaction.Commit();
+  return metadata.Execute("INSERT INTO schema_migrations (module, version) VALUES (?, ?)",
+                          {migration.module, std::int64_t{migration.version}});
 }
 
 }  // namespace
@@ -65,13 +69,12 @@ Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
     MILL_CHECK_EQ(migration.version, last + 1);
     last = migration.version;
   }
+  // Looked at first without a transaction: commands that only read must not take the write lock.
   MILL_ASSIGN_OR_RETURN(const bool has_table, HasTable("schema_migrations"));
-  if (!has_table) {
-    MILL_RETURN_IF_ERROR(Execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations "
-        "(module TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (module, version)) STRICT"));
+  std::map<std::string, int> versions;
+  if (has_table) {
+    MILL_ASSIGN_OR_RETURN(versions, AppliedVersions(*this));
   }
-  MILL_ASSIGN_OR_RETURN(const auto versions, AppliedVersions(*this));
   for (const auto& [module, version] : newest) {
     const auto found = versions.find(module);
     if (found != versions.end() && found->second > version) {
@@ -81,18 +84,23 @@ Result<void> Metadata::Migrate(std::span<const Migration> migrations) {
           .Hint("use the newer millrace that wrote them");
     }
   }
-  for (const Migration& migration : migrations) {
-    const auto found = versions.find(migration.module);
-    if (found == versions.end() || found->second < migration.version) {
-      Result<void> applied = Apply(*this, migration);
-      if (!applied.ok()) {
-        return std::move(applied).error().With("bringing the tables of \"" + migration.module +
-                                               "\" to version " +
-                                               std::to_string(migration.version));
-      }
+  if (Missing(migrations, versions).empty()) {
+    return {};
+  }
+  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*this));
+  MILL_RETURN_IF_ERROR(Execute(
+      "CREATE TABLE IF NOT EXISTS schema_migrations "
+      "(module TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (module, version)) STRICT"));
+  // Another process may have done some of it between our look and our lock.
+  MILL_ASSIGN_OR_RETURN(versions, AppliedVersions(*this));
+  for (const Migration& migration : Missing(migrations, versions)) {
+    Result<void> applied = Apply(*this, migration);
+    if (!applied.ok()) {
+      return std::move(applied).error().With("bringing the tables of \"" + migration.module +
+                                             "\" to version " + std::to_string(migration.version));
     }
   }
-  return {};
+  return transaction.Commit();
 }
 
 Result<std::vector<Row>> Metadata::Query(std::string_view sql, std::span<const Value> params) {

@@ -96,9 +96,9 @@ class Metadata {
     return ForEach(sql, std::span<const Value>(params.begin(), params.size()), row);
   }
 
-  /// Brings each module's tables to its newest version, each migration in its own transaction.
-  /// Versions of a module start at 1 and rise by 1. kFailedPrecondition if the database holds a
-  /// newer version than is known here.
+  /// Brings each module's tables to its newest version, all of them in one transaction. Versions of
+  /// a module start at 1 and rise by 1. kFailedPrecondition if the database holds a newer version
+  /// than is known here.
   Result<void> Migrate(std::span<const Migration> migrations);
 
  private:

@@ -60,6 +60,8 @@ rocksdb::Options MakeOptions() {
   options.max_write_buffer_number = 2;
   options.max_background_jobs = 2;
   options.max_open_files = 256;
+  // One that opens the few files, instead of sixteen started and ended at each open.
+  options.max_file_opening_threads = 1;
   options.keep_log_file_num = 2;
   options.max_total_wal_size = std::uint64_t{32} << 20;
   options.compression = rocksdb::kLZ4Compression;
@@ -199,6 +201,11 @@ class RocksDb final : public KeyValue {
 };
 
 }  // namespace
+
+bool HasRocksDb(const std::filesystem::path& dir) {
+  std::error_code ignored;
+  return std::filesystem::exists(dir / "CURRENT", ignored);
+}
 
 Result<std::unique_ptr<KeyValue>> OpenRocksDb(const std::filesystem::path& dir, bool read_only) {
   rocksdb::DB* db = nullptr;

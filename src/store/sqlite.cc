@@ -2,6 +2,7 @@
 // SQLite as the metadata database: a connection with its cache of prepared statements.
 #include <cerrno>
 #include <chrono>
+#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -161,6 +162,10 @@ Result<void> Sqlite::Prepare(const ConnectionOptions& options) {
 
 Result<std::unique_ptr<internal::Connection>> Sqlite::Open(const std::filesystem::path& path,
                                                            const ConnectionOptions& options) {
+  // Counting its bytes would take one lock of the whole process at each of SQLite's allocations.
+  // Fails where SQLite is in use already, which does no harm.
+  static std::once_flag configured;
+  std::call_once(configured, [] { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); });
   sqlite3* db = nullptr;
   // A connection is used by one thread at a time, so SQLite's mutexes are not needed.
   const int flags =
