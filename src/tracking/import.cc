@@ -82,11 +82,11 @@ Result<RunInfo> TrackingStore::ImportRun(const RunInfo& info, const Tags& tags) 
     MILL_RETURN_IF_ERROR(sql.Execute(
         "INSERT INTO runs (run_key, run_id, experiment_id, name, user_id, status, start_time, "
         "end_time, artifact_uri, lifecycle_stage, idempotency_key, change) VALUES (?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, 'active', NULL, ?)",
+        "?, ?, ?, ?, 'active', NULL, 0)",
         {key, info.run_id, std::int64_t{std::stoll(experiment.id)}, info.run_name, info.user_id,
          static_cast<std::int64_t>(info.status), info.start_time_ms,
          info.end_time_ms ? store::Value{*info.end_time_ms} : store::Value{},
-         JoinUri(experiment.artifact_location, info.run_id + "/artifacts"), scope.change()}));
+         JoinUri(experiment.artifact_location, info.run_id + "/artifacts")}));
     return internal::PutTags(impl_->run_keys, scope, key, tags);
   };
   MILL_RETURN_IF_ERROR(impl_->Write(write));

@@ -24,7 +24,7 @@ class Folder {
     metadata_ = store::OpenSqlite(path_ / "metadata.db").value();
     MILL_CHECK_OK(metadata_->Execute(
         "CREATE TABLE runs (run_key INTEGER PRIMARY KEY);"
-        "CREATE TABLE journal_state (id INTEGER PRIMARY KEY, commit_number INTEGER NOT NULL);"
+        "CREATE TABLE counters (name TEXT PRIMARY KEY, number INTEGER NOT NULL);"
         "CREATE TABLE latest_metrics (run_key INTEGER NOT NULL, name_id INTEGER NOT NULL, "
         "value REAL NOT NULL, timestamp INTEGER NOT NULL, step INTEGER NOT NULL, is_nan INTEGER "
         "NOT NULL, change INTEGER NOT NULL, PRIMARY KEY (run_key, name_id)) WITHOUT ROWID"));

@@ -76,7 +76,7 @@ void Work(OpenedJournal& journal, std::int64_t first, std::int64_t n_writes,
       MILL_CHECK_OK(group->Write(i + 1));
       step("sql.commit");
       MILL_CHECK_OK(
-          journal.metadata->Execute("UPDATE journal_state SET commit_number = ?", {i + 1}));
+          journal.metadata->Execute("UPDATE counters SET number = ?", {i + 1}));
       step("sql.committed");
     } else {
       MILL_CHECK_OK(group->Write(0));

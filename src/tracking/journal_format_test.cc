@@ -152,7 +152,7 @@ class JournalFormatTest : public JournalTest {
     ASSERT_TRUE(
         group->Append(std::vector<SeriesPoint>{{{2, 1}, {1'700'000'000'200, -3, 0.1}}}).ok());
     ASSERT_TRUE(group->Write(1).ok());
-    ASSERT_TRUE(journal.metadata->Execute("UPDATE journal_state SET commit_number = 1").ok());
+    ASSERT_TRUE(journal.metadata->Execute("UPDATE counters SET number = 1").ok());
     group->Publish();
     group.reset();
     ASSERT_TRUE(journal.points->Erase(std::vector<std::int64_t>{2}).ok());

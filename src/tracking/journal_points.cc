@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "tracking/internal/schema.h"
+
 namespace millrace::tracking::internal {
 namespace {
 
@@ -327,10 +329,8 @@ Result<void> JournalPoints::Recover() {
                                                return {};
                                              }));
     if (last_commit > 0) {
-      MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                            metadata_.Query("SELECT commit_number FROM journal_state WHERE id = ?",
-                                            {std::int64_t{1}}));
-      if (rows.empty() || store::IntOr(rows[0][0], 0) < last_commit) {
+      MILL_ASSIGN_OR_RETURN(const std::int64_t committed, ReadNumber(metadata_, kChangeCounter));
+      if (committed < last_commit) {
         end = last_begin;
       }
     }

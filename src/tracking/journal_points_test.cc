@@ -92,7 +92,7 @@ TEST_F(JournalPointsTest, RecordOfATransactionThatNeverCommittedIsCut) {
   opened_->Log(kLoss, {{3, 3, 3}});
   EXPECT_TRUE(SamePoints(opened_->History(kLoss), {{1, 1, 1}, {3, 3, 3}}));
   // A later transaction takes the number; the record must not come to life.
-  ASSERT_TRUE(opened_->metadata->Execute("UPDATE journal_state SET commit_number = 1").ok());
+  ASSERT_TRUE(opened_->metadata->Execute("UPDATE counters SET number = 1").ok());
   EXPECT_TRUE(SamePoints(Open().History(kLoss), {{1, 1, 1}, {3, 3, 3}}));
 }
 
@@ -102,7 +102,7 @@ TEST_F(JournalPointsTest, RecordOfACommittedTransactionIsKept) {
     std::unique_ptr<PointGroup> group = opened_->points->BeginGroup().value();
     ASSERT_TRUE(group->Append(std::vector<SeriesPoint>{{kLoss, {2, 2, 2}}}).ok());
     ASSERT_TRUE(group->Write(1).ok());
-    ASSERT_TRUE(opened_->metadata->Execute("UPDATE journal_state SET commit_number = 1").ok());
+    ASSERT_TRUE(opened_->metadata->Execute("UPDATE counters SET number = 1").ok());
     // The process ends here.
   }
   EXPECT_TRUE(SamePoints(Open().History(kLoss), {{1, 1, 1}, {2, 2, 2}}));

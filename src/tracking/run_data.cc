@@ -287,7 +287,7 @@ void TrackingStore::LogBatchAsync(std::string run_id, Batch batch, Done done) {
     done(std::move(checked));
     return;
   }
-  impl_->writer->Submit(
+  impl_->writer->SubmitOrRun(
       [this, origin, run_id = std::move(run_id), batch = std::move(batch)](WriteScope& scope) {
         return Put(impl_->run_keys, scope, run_id, batch, origin);
       },

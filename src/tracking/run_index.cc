@@ -96,10 +96,7 @@ class ColumnIndex final : public RunIndex {
   // A writing transaction raises the number while it keeps other writers out, so numbers are
   // committed in their order, with PostgreSQL too.
   Result<void> RefreshRuns() {
-    MILL_ASSIGN_OR_RETURN(
-        const std::vector<store::Row> rows,
-        metadata_.Query("SELECT number FROM changes WHERE id = ?", {std::int64_t{1}}));
-    const std::int64_t number = rows.empty() ? 0 : Int(rows[0][0]);
+    MILL_ASSIGN_OR_RETURN(const std::int64_t number, ReadNumber(metadata_, kChangeCounter));
     if (is_loaded_ && number == change_) {
       return {};
     }
@@ -122,13 +119,13 @@ class ColumnIndex final : public RunIndex {
   // ones.
   Result<bool> ApplyChanges() {
     const std::size_t most = std::max(kFewChanges, table_.n_runs() / 8);
+    const std::int64_t last = table_.n_runs() == 0 ? -1 : table_.run_keys().back();
     MILL_ASSIGN_OR_RETURN(const std::vector<OwnedRun> changed,
-                          loader_.ChangedRuns(change_, most + 1));
+                          loader_.ChangedRuns(change_, last, most + 1));
     std::vector<std::int64_t> keys;
     // Looked up before the table grows: rows without a run would be in the way of Find.
     std::vector<RunRow> rows;
     std::size_t n_new = 0;
-    const std::int64_t last = table_.n_runs() == 0 ? -1 : table_.run_keys().back();
     for (const OwnedRun& run : changed) {
       keys.push_back(run.base.run_key);
       if (run.base.run_key > last) {

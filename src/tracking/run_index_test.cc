@@ -176,8 +176,7 @@ class RunIndexTest : public testing::TestWithParam<DatabaseKind> {
     return id;
   }
   std::int64_t NextChange() {
-    Do("UPDATE changes SET number = number + 1 WHERE id = 1");
-    return Int(metadata_->Query("SELECT number FROM changes").value()[0][0]);
+    return NextNumber(*metadata_, kChangeCounter).value();
   }
   /// Inserts or replaces the run and all its data, in one transaction.
   void Write(const NaiveRun& run) {

@@ -99,11 +99,14 @@ Result<RunTable> RunLoader::Runs() {
   return table;
 }
 
-Result<std::vector<OwnedRun>> RunLoader::ChangedRuns(std::int64_t change, std::size_t most) {
+Result<std::vector<OwnedRun>> RunLoader::ChangedRuns(std::int64_t change, std::int64_t last_key,
+                                                     std::size_t most) {
   std::vector<OwnedRun> changed;
   MILL_RETURN_IF_ERROR(metadata_.ForEach(
-      std::string(kBaseColumns) + "WHERE change > ? ORDER BY run_key LIMIT ?",
-      {change, static_cast<std::int64_t>(most)}, [&](store::RowView row) {
+      std::string(kBaseColumns) +
+          "WHERE run_key IN (SELECT run_key FROM runs WHERE change > ? AND change > 0 UNION "
+          "SELECT run_key FROM runs WHERE run_key > ?) ORDER BY run_key LIMIT ?",
+      {change, last_key, static_cast<std::int64_t>(most)}, [&](store::RowView row) {
         const RunBase base = BaseFromRow(row);
         changed.push_back({base, std::string(base.run_id), std::string(base.user_id),
                            std::string(base.artifact_uri)});

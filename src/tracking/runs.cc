@@ -103,10 +103,10 @@ Result<void> Insert(TrackingStore::Impl& impl, WriteScope& scope, const RunReque
   MILL_RETURN_IF_ERROR(sql->Execute(
       "INSERT INTO runs (run_key, run_id, experiment_id, name, user_id, status, start_time, "
       "end_time, artifact_uri, lifecycle_stage, idempotency_key, change) VALUES (?, ?, ?, ?, ?, "
-      "?, ?, NULL, ?, 'active', ?, ?)",
+      "?, ?, NULL, ?, 'active', ?, 0)",
       {key, run.info.run_id, std::int64_t{std::stoll(experiment.id)}, run.info.run_name,
        run.info.user_id, static_cast<std::int64_t>(run.info.status), run.info.start_time_ms,
-       run.info.artifact_uri, internal::OrNull(request.idempotency_key), scope.change()}));
+       run.info.artifact_uri, internal::OrNull(request.idempotency_key)}));
   return internal::PutTags(impl.run_keys, scope, key, run.tags);
 }
 
@@ -143,7 +143,7 @@ void TrackingStore::CreateRunAsync(RunRequest request, std::function<void(Result
   }
   // The write fills in what `done` gets.
   const auto run = std::make_shared<Run>(*std::move(prepared));
-  impl_->writer->Submit([this, run, request = std::move(request)](
+  impl_->writer->SubmitOrRun([this, run, request = std::move(request)](
                             WriteScope& scope) { return Insert(*impl_, scope, request, *run); },
                         [run, done = std::move(done)](Result<void> written) {
                           if (written.ok()) {

@@ -85,18 +85,15 @@ CREATE TABLE run_outputs (
 
 // Version 2: runs and keys as small integers (a latest metric is 30 bytes instead of 100), change
 // numbers for readers that keep copies, inputs, metrics of logged models, a journal for points.
-// `change` is the value that `changes.number` had after the write that touched the row last;
-// `journal_state.commit_number` says which records of the journal count
-// (docs/design/tracking.md). Without secondary indexes on params, tags and latest_metrics: search
+// Each transaction raises the counter `change`, which also says which records of the journal count
+// (docs/design/tracking.md). A row's `change` is the counter's value after the write that touched
+// it last; 0 with a run that is as it was made, which readers find by its greater key: what most
+// writes touch is few pages. Without secondary indexes on params, tags and latest_metrics: search
 // reads whole columns (RunIndex), everything else asks by run. Keys come from `counters`, so that
 // the key of an erased run never returns. Points of version 1 stay in metrics_1 until the store
 // that keeps points now has taken them (TrackingStore::Open). `metrics` and `latest_metrics` are
 // used where points are in the database. Artifacts of version 1 lie where mlflow-artifacts: leads.
 constexpr std::string_view kTracking2 = R"sql(
-CREATE TABLE changes (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
-INSERT INTO changes (id, number) VALUES (1, 1);
-CREATE TABLE journal_state (id INTEGER PRIMARY KEY, commit_number INTEGER NOT NULL);
-INSERT INTO journal_state (id, commit_number) VALUES (1, 0);
 CREATE TABLE counters (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE names (name_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 ALTER TABLE runs RENAME TO runs_1;
@@ -121,10 +118,11 @@ CREATE TABLE runs (
   artifact_uri TEXT NOT NULL,
   lifecycle_stage TEXT NOT NULL,
   deleted_time INTEGER,
-  idempotency_key TEXT UNIQUE,
+  idempotency_key TEXT,
   change INTEGER NOT NULL);
+CREATE UNIQUE INDEX runs_by_idempotency_key ON runs (idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX runs_by_experiment ON runs (experiment_id);
-CREATE INDEX runs_by_change ON runs (change);
+CREATE INDEX runs_by_change ON runs (change) WHERE change > 0;
 CREATE TABLE params (
   run_key INTEGER NOT NULL REFERENCES runs(run_key),
   name_id INTEGER NOT NULL REFERENCES names(name_id),
@@ -205,7 +203,7 @@ INSERT INTO names (name)
 INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri,
                   lifecycle_stage, idempotency_key, change)
   SELECT run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage,
-         idempotency_key, 1 FROM runs_1 ORDER BY start_time, run_id;
+         idempotency_key, 0 FROM runs_1 ORDER BY start_time, run_id;
 INSERT INTO params (run_key, name_id, value)
   SELECT runs.run_key, names.name_id, params_1.value
   FROM params_1 JOIN runs ON runs.run_id = params_1.run_id JOIN names ON names.name = params_1.key;
@@ -225,6 +223,7 @@ UPDATE logged_models
 INSERT INTO counters (name, number) SELECT 'run_key', COALESCE(MAX(run_key), 0) FROM runs;
 INSERT INTO counters (name, number) SELECT 'name_id', COALESCE(MAX(name_id), 0) FROM names;
 INSERT INTO counters (name, number) VALUES ('dataset_key', 0);
+INSERT INTO counters (name, number) VALUES ('change', 1);
 )sql";
 
 // `last_version` only rises, so that the number of a deleted version never returns.
@@ -401,6 +400,13 @@ Result<void> ForKeys(store::Metadata& metadata, std::span<const std::int64_t> ke
 Result<void> ForKeys(store::Metadata& metadata, std::span<const std::string> keys,
                      std::string_view head, std::string_view tail, const store::RowFunction& take) {
   return ForSomeKeys(metadata, keys, head, tail, take);
+}
+
+Result<std::int64_t> ReadNumber(store::Metadata& metadata, std::string_view counter) {
+  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
+                        metadata.Query("SELECT number FROM counters WHERE name = ?",
+                                       {std::string(counter)}));
+  return rows.empty() ? 0 : Int(rows[0][0]);
 }
 
 Result<std::int64_t> NextNumber(store::Metadata& metadata, std::string_view counter) {

@@ -85,9 +85,8 @@ class SqlGroup final : public PointGroup {
     for (const auto& [series, point] : latest) {
       rows.push_back({series, point});
     }
-    MILL_ASSIGN_OR_RETURN(
-        const std::vector<Row> change,
-        metadata_.Query("SELECT number FROM changes WHERE id = ?", {std::int64_t{1}}));
+    MILL_ASSIGN_OR_RETURN(const std::int64_t number, ReadNumber(metadata_, kChangeCounter));
+    const store::Value change = number;
     return Insert(
         rows,
         "INSERT INTO latest_metrics (run_key, name_id, timestamp, step, value, is_nan, change) "
@@ -96,7 +95,7 @@ class SqlGroup final : public PointGroup {
         "excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan, change = "
         "excluded.change WHERE (excluded.step, excluded.timestamp, excluded.value) > "
         "(latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)",
-        &change[0][0]);
+        &change);
   }
 
  private:
@@ -214,10 +213,8 @@ class SqlPoints final : public MetricPoints {
   Result<bool> ChangedSince(std::uint64_t& cursor, std::vector<Series>& changed) override {
     const std::uint64_t since = cursor;
     // The number first: what is committed in between is listed again next time.
-    MILL_ASSIGN_OR_RETURN(
-        const std::vector<Row> now,
-        metadata_.Query("SELECT number FROM changes WHERE id = ?", {std::int64_t{1}}));
-    cursor = static_cast<std::uint64_t>(Int(now[0][0]));
+    MILL_ASSIGN_OR_RETURN(const std::int64_t now, ReadNumber(metadata_, kChangeCounter));
+    cursor = static_cast<std::uint64_t>(now);
     if (since == 0) {
       return false;
     }

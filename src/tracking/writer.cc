@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The group commit: a thread that takes all writes that wait and commits them with one SQL
+// The group commit: whoever has the turn takes all writes that wait and commits them with one SQL
 // transaction and one fdatasync.
 #include "tracking/internal/writer.h"
 
@@ -18,6 +18,8 @@ namespace {
 
 /// Bounds how long the first write of a group waits for the last.
 constexpr std::size_t kMostWritesInGroup = 256;
+/// So many groups of one write in a row mean that writes come one by one.
+constexpr int kGroupsOfOne = 8;
 
 struct Pending {
   WriteFunction write;
@@ -58,18 +60,14 @@ class Group final : public WriteScope {
   std::int64_t change() const override { return change_; }
   PointGroup& points() override { return points_; }
 
-  /// Numbers are raised before any savepoint, so that a write that fails does not take them back.
+  /// The number is raised before any savepoint, so that a write that fails does not take them back.
   Result<void> BeginTransaction() {
     if (transaction_.has_value()) {
       return {};
     }
     MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
     transaction_.emplace(std::move(transaction));
-    MILL_ASSIGN_OR_RETURN(change_, Raise("UPDATE changes SET number = number + 1 WHERE id = ? "
-                                         "RETURNING number"));
-    MILL_ASSIGN_OR_RETURN(commit_number_,
-                          Raise("UPDATE journal_state SET commit_number = commit_number + 1 "
-                                "WHERE id = ? RETURNING commit_number"));
+    MILL_ASSIGN_OR_RETURN(change_, NextNumber(metadata_, kChangeCounter));
     return {};
   }
 
@@ -87,7 +85,7 @@ class Group final : public WriteScope {
   }
 
   Result<void> Commit() {
-    MILL_RETURN_IF_ERROR(points_.Write(transaction_.has_value() ? commit_number_ : 0));
+    MILL_RETURN_IF_ERROR(points_.Write(transaction_.has_value() ? change_ : 0));
     if (transaction_.has_value()) {
       MILL_RETURN_IF_ERROR(std::exchange(transaction_, std::nullopt)->Commit());
     }
@@ -98,19 +96,11 @@ class Group final : public WriteScope {
   bool has_transaction() const { return transaction_.has_value(); }
 
  private:
-  Result<std::int64_t> Raise(std::string_view sql) {
-    MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                          metadata_.Query(sql, {std::int64_t{1}}));
-    MILL_CHECK_EQ(rows.size(), 1U);
-    return Int(rows[0][0]);
-  }
-
   store::Metadata& metadata_;
   PointGroup& points_;
   std::optional<store::Transaction> transaction_;
   std::optional<store::Transaction> savepoint_;
   std::int64_t change_ = 0;
-  std::int64_t commit_number_ = 0;
 };
 
 class GroupWriter final : public Writer {
@@ -132,36 +122,65 @@ class GroupWriter final : public Writer {
     {
       const base::MutexLock lock(mutex_);
       queue_.push_back({std::move(write), std::move(done)});
-      must_wake = std::exchange(is_idle_, false);
+      must_wake = !is_running_;
     }
-    // While a group is being committed the thread looks at the queue by itself.
+    // Whoever runs a group looks at the queue afterwards.
+    if (must_wake) {
+      wake_.notify_one();
+    }
+  }
+
+  void SubmitOrRun(WriteFunction write, std::function<void(Result<void>)> done) override {
+    if (!TakeTurn()) {
+      Submit(std::move(write), std::move(done));
+      return;
+    }
+    std::vector<Pending> group;
+    group.push_back({std::move(write), std::move(done)});
+    RunGroup(group);
+    bool must_wake = false;
+    {
+      const base::MutexLock lock(mutex_);
+      is_running_ = false;
+      must_wake = !queue_.empty() || is_ending_;
+    }
     if (must_wake) {
       wake_.notify_one();
     }
   }
 
  private:
+  bool TakeTurn() {
+    const base::MutexLock lock(mutex_);
+    if (is_running_ || !queue_.empty() || n_groups_of_one_ < kGroupsOfOne) {
+      return false;
+    }
+    is_running_ = true;
+    return true;
+  }
+
   void Loop() {
     std::vector<Pending> group;
     for (;;) {
-      group.clear();
       {
-        mutex_.lock();
-        while (queue_.empty() && !is_ending_) {
-          is_idle_ = true;
+        const base::MutexLock lock(mutex_);
+        while (is_running_ || (queue_.empty() && !is_ending_)) {
           wake_.wait(mutex_);
         }
-        is_idle_ = false;
+        if (queue_.empty()) {
+          return;
+        }
+        is_running_ = true;
         const std::size_t n = std::min(queue_.size(), kMostWritesInGroup);
         std::move(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n),
                   std::back_inserter(group));
         queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n));
-        mutex_.unlock();
-      }
-      if (group.empty()) {
-        return;
+        n_groups_of_one_ = n == 1 ? std::min(n_groups_of_one_ + 1, kGroupsOfOne) : 0;
       }
       RunGroup(group);
+      group.clear();
+      const base::MutexLock lock(mutex_);
+      is_running_ = false;
     }
   }
 
@@ -205,7 +224,7 @@ class GroupWriter final : public Writer {
     return {};
   }
 
-  /// Whoever writes with SQL raises changes.number. A group of the journal keeps other processes
+  /// Whoever writes with SQL raises the counter. A group of the journal keeps other processes
   /// out, so a look is enough; in the database only our own raise does.
   Result<void> LookForForeignWrites(Group& group) {
     std::int64_t before = 0;
@@ -218,10 +237,7 @@ class GroupWriter final : public Writer {
       if (version == known_version_ && known_change_ >= 0) {
         return {};
       }
-      MILL_ASSIGN_OR_RETURN(
-          const std::vector<store::Row> rows,
-          metadata_.Query("SELECT number FROM changes WHERE id = ?", {std::int64_t{1}}));
-      before = rows.empty() ? 0 : Int(rows[0][0]);
+      MILL_ASSIGN_OR_RETURN(before, ReadNumber(metadata_, kChangeCounter));
       known_version_ = version;
     }
     if (before != known_change_) {
@@ -240,14 +256,15 @@ class GroupWriter final : public Writer {
   store::Metadata& metadata_;
   MetricPoints& points_;
   WriteListener* const listener_;
-  // Of the thread alone.
+  // Of whoever runs a group.
   std::int64_t known_change_ = -1;
   std::uint64_t known_version_ = 0;
 
   base::Mutex mutex_;
   base::CondVar wake_;
   std::deque<Pending> queue_ MILL_GUARDED_BY(mutex_);
-  bool is_idle_ MILL_GUARDED_BY(mutex_) = false;
+  bool is_running_ MILL_GUARDED_BY(mutex_) = false;
+  int n_groups_of_one_ MILL_GUARDED_BY(mutex_) = 0;
   bool is_ending_ MILL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // last: it uses the others
 };
@@ -263,7 +280,7 @@ Result<void> Writer::Run(WriteFunction write) {
   // Shared, so that the waiting thread can be told after the lock is given back: told under it, it
   // would wake only to wait once more.
   const auto state = std::make_shared<State>();
-  Submit(std::move(write), [state](Result<void> outcome) {
+  SubmitOrRun(std::move(write), [state](Result<void> outcome) {
     {
       const base::MutexLock lock(state->mutex);
       state->result = std::move(outcome);

@@ -20,7 +20,7 @@ class FakePoints final : public MetricPoints {
   struct Written {
     std::size_t n_points;
     std::int64_t commit_number;
-    /// What journal_state held at that moment.
+    /// What the change counter held at that moment.
     std::int64_t committed;
   };
 
@@ -64,10 +64,7 @@ class FakePoints final : public MetricPoints {
       }
       // A reader sees what was committed, not the open transaction: the thread is another.
       const std::int64_t committed = std::async(std::launch::async, [&] {
-                                       return Int(owner_.metadata_
-                                                      .Query("SELECT commit_number FROM "
-                                                             "journal_state WHERE id = 1")
-                                                      .value()[0][0]);
+                                       return ReadNumber(owner_.metadata_, kChangeCounter).value();
                                      }).get();
       owner_.written.push_back({points_.size(), commit_number, committed});
       return {};
@@ -179,14 +176,14 @@ TEST_P(WriterTest, PointsAreWrittenBeforeTheRowsOfTheirGroupAreCommitted) {
   ASSERT_TRUE(RunTogether({Note("a"), Point(1)})[0].ok());
   const FakePoints::Written& group = points_.written.back();
   EXPECT_EQ(group.commit_number, group.committed + 1) << "the record names the commit to come";
-  EXPECT_EQ(CountOf("SELECT commit_number FROM journal_state WHERE id = 1"), group.commit_number);
+  EXPECT_EQ(ReadNumber(metadata(), kChangeCounter).value(), group.commit_number);
 }
 
 TEST_P(WriterTest, AGroupOfPointsAloneTakesNoTransaction) {
-  const std::int64_t before = CountOf("SELECT number FROM changes WHERE id = 1");
+  const std::int64_t before = ReadNumber(metadata(), kChangeCounter).value();
   ASSERT_TRUE(writer_->Run(Point(1)).ok());
   EXPECT_EQ(points_.written.back().commit_number, 0);
-  EXPECT_EQ(CountOf("SELECT number FROM changes WHERE id = 1"), before);
+  EXPECT_EQ(ReadNumber(metadata(), kChangeCounter).value(), before);
 }
 
 TEST_P(WriterTest, AWriteThatFailsLeavesNothingAndDisturbsNobody) {
@@ -232,7 +229,7 @@ TEST_P(WriterTest, ErrorsThatMayEndTheTransactionFailTheWholeGroup) {
 }
 
 TEST_P(WriterTest, EachGroupWithRowsRaisesTheChangeNumberOnce) {
-  const std::int64_t before = CountOf("SELECT number FROM changes WHERE id = 1");
+  const std::int64_t before = ReadNumber(metadata(), kChangeCounter).value();
   std::int64_t seen = 0;
   ASSERT_TRUE(RunTogether({Note("a"), Note("b"),
                            [&seen](WriteScope& scope) -> Result<void> {
@@ -242,7 +239,7 @@ TEST_P(WriterTest, EachGroupWithRowsRaisesTheChangeNumberOnce) {
                            }})[2]
                   .ok());
   EXPECT_EQ(seen, before + 1);
-  EXPECT_EQ(CountOf("SELECT number FROM changes WHERE id = 1"), before + 1);
+  EXPECT_EQ(ReadNumber(metadata(), kChangeCounter).value(), before + 1);
 }
 
 TEST_P(WriterTest, WritesOfOthersAreNoticedAndOwnOnesAreNot) {
@@ -252,7 +249,7 @@ TEST_P(WriterTest, WritesOfOthersAreNoticedAndOwnOnesAreNot) {
   ASSERT_TRUE(writer_->Run(Point(1)).ok());
   EXPECT_EQ(listener_.n_foreign, before);
   // As another process does.
-  ASSERT_TRUE(metadata().Execute("UPDATE changes SET number = number + 1 WHERE id = 1").ok());
+  ASSERT_TRUE(NextNumber(metadata(), kChangeCounter).ok());
   ASSERT_TRUE(writer_->Run(Point(1)).ok());
   EXPECT_EQ(listener_.n_foreign, before + 1);
 }

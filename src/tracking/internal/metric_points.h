@@ -41,8 +41,8 @@ class PointGroup {
   virtual std::size_t size() const = 0;
   virtual void RollbackTo(std::size_t size) = 0;
   /// Appends the points, durable on return (as the durability setting says).
-  /// @param commit_number  the number that the SQL transaction of this group stores in
-  /// journal_state, or 0 where the group has no SQL
+  /// @param commit_number  what the SQL transaction of this group raises the change counter to, or
+  /// 0 where the group has no SQL
   virtual Result<void> Write(std::int64_t commit_number) = 0;
   /// Called after the SQL commit: makes the points visible to readers of this process.
   virtual void Publish() = 0;

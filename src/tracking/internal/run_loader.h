@@ -49,8 +49,10 @@ class RunLoader {
       : metadata_(metadata), points_(points) {}
 
   Result<RunTable> Runs();
-  /// Runs that were written after that change, at most `most`, by run key.
-  Result<std::vector<OwnedRun>> ChangedRuns(std::int64_t change, std::size_t most);
+  /// Runs with a greater key than the last known one, or that were written after that change; at
+  /// most `most`, by run key.
+  Result<std::vector<OwnedRun>> ChangedRuns(std::int64_t change, std::int64_t last_key,
+                                            std::size_t most);
   /// The values of some runs in all loaded columns of parameters and tags.
   Result<std::vector<TextCell>> Texts(const RunTable& table, std::span<const std::int64_t> keys);
   /// 0 for a name that nothing has.

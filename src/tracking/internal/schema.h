@@ -48,6 +48,10 @@ Result<void> ForKeys(store::Metadata& metadata, std::span<const std::int64_t> ke
 Result<void> ForKeys(store::Metadata& metadata, std::span<const std::string> keys,
                      std::string_view head, std::string_view tail, const store::RowFunction& take);
 
+/// The counter that each writing transaction raises.
+inline constexpr std::string_view kChangeCounter = "change";
+/// A counter of table `counters`; 0 where it is not there.
+Result<std::int64_t> ReadNumber(store::Metadata& metadata, std::string_view counter);
 /// The next value of a counter of table `counters`; within a transaction. Never used twice.
 Result<std::int64_t> NextNumber(store::Metadata& metadata, std::string_view counter);
 

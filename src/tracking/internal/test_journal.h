@@ -47,9 +47,8 @@ struct OpenedJournal {
     // The tables of tracking that points touch, without the rest.
     MILL_CHECK_OK(metadata->Execute(
         "CREATE TABLE IF NOT EXISTS runs (run_key INTEGER PRIMARY KEY);"
-        "CREATE TABLE IF NOT EXISTS journal_state (id INTEGER PRIMARY KEY, commit_number INTEGER "
-        "NOT NULL);"
-        "INSERT OR IGNORE INTO journal_state VALUES (1, 0);"
+        "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, number INTEGER NOT NULL);"
+        "INSERT OR IGNORE INTO counters VALUES ('change', 0);"
         "CREATE TABLE IF NOT EXISTS latest_metrics ("
         "  run_key INTEGER NOT NULL, name_id INTEGER NOT NULL, value REAL NOT NULL,"
         "  timestamp INTEGER NOT NULL, step INTEGER NOT NULL, is_nan INTEGER NOT NULL,"

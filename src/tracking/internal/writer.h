@@ -20,7 +20,7 @@ class WriteScope {
   virtual ~WriteScope() = default;
   /// Begins the group's SQL transaction, if that has not happened, and this write's savepoint.
   virtual Result<store::Metadata*> Sql() = 0;
-  /// What `changes.number` will be after this group: the value for `runs.change`. Only after Sql().
+  /// What the change counter will be after this group: the value for `runs.change`. Only after Sql().
   virtual std::int64_t change() const = 0;
   virtual PointGroup& points() = 0;
 };
@@ -39,7 +39,8 @@ class WriteListener {
 
 using WriteFunction = std::function<Result<void>(WriteScope&)>;
 
-/// A thread that runs and commits writes in the order in which they were given. Thread-safe.
+/// Runs and commits writes one group after the other, in the order in which they were given: on a
+/// thread of its own or, while they come one by one, on the threads that bring them. Thread-safe.
 class Writer {
  public:
   virtual ~Writer() = default;
@@ -47,7 +48,10 @@ class Writer {
   /// failed; it must be short. A write that fails leaves nothing behind and does not touch the
   /// others of its group.
   virtual void Submit(WriteFunction write, std::function<void(Result<void>)> done) = 0;
-  /// The same, and waits. Not to be called from the writer's own thread.
+  /// The same, but where no other write waits nor did lately, it is committed on this thread before
+  /// the call returns: a group of one gains nothing from two changes of threads.
+  virtual void SubmitOrRun(WriteFunction write, std::function<void(Result<void>)> done) = 0;
+  /// SubmitOrRun, and waits. Not to be called from a write or a `done`.
   Result<void> Run(WriteFunction write);
 
   /// Its destructor ends the thread after all that was given is done. The references and the
