@@ -230,25 +230,30 @@ Result<void> Log(TrackingStore::Impl& impl, const std::string& run_id, const Bat
 
 namespace internal {
 
-Result<void> PutTags(RunKeys& keys, WriteScope& scope, std::int64_t run_key, const Tags& tags) {
+Result<void> PutTagRows(RunKeys& keys, WriteScope& scope, std::int64_t run_key, const Tags& tags) {
   MILL_ASSIGN_OR_RETURN(store::Metadata * sql, scope.Sql());
   for (const auto& [key, value] : tags) {
-    const bool is_run_name = key == "mlflow.runName";
-    if (is_run_name && value.empty()) {
+    if (key == kRunNameTag && value.empty()) {
       continue;  // a run keeps its name
     }
     MILL_ASSIGN_OR_RETURN(const std::int64_t name, keys.NameId(scope, key));
-    const std::string kept = Truncated(value, kMaxTagValue);
     MILL_RETURN_IF_ERROR(
         sql->Execute("INSERT INTO tags (run_key, name_id, value) VALUES (?, ?, ?) "
                      "ON CONFLICT (run_key, name_id) DO UPDATE SET value = excluded.value",
-                     {run_key, name, kept}));
-    if (is_run_name) {
-      MILL_RETURN_IF_ERROR(
-          sql->Execute("UPDATE runs SET name = ? WHERE run_key = ?", {kept, run_key}));
-    }
+                     {run_key, name, Truncated(value, kMaxTagValue)}));
   }
   return {};
+}
+
+Result<void> PutTags(RunKeys& keys, WriteScope& scope, std::int64_t run_key, const Tags& tags) {
+  MILL_RETURN_IF_ERROR(PutTagRows(keys, scope, run_key, tags));
+  const auto name = tags.find(std::string(kRunNameTag));
+  if (name == tags.end() || name->second.empty()) {
+    return {};
+  }
+  MILL_ASSIGN_OR_RETURN(store::Metadata * sql, scope.Sql());
+  return sql->Execute("UPDATE runs SET name = ? WHERE run_key = ?",
+                      {Truncated(name->second, kMaxTagValue), run_key});
 }
 
 Result<void> Touch(WriteScope& scope, std::int64_t run_key) {

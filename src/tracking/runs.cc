@@ -15,10 +15,9 @@ namespace millrace::tracking {
 namespace {
 
 using internal::Int;
+using internal::kRunNameTag;
 using internal::Text;
 using internal::WriteScope;
-
-constexpr std::string_view kRunNameTag = "mlflow.runName";
 
 bool IsHex(const std::string& text) {
   return text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -107,7 +106,7 @@ Result<void> Insert(TrackingStore::Impl& impl, WriteScope& scope, const RunReque
       {key, run.info.run_id, std::int64_t{std::stoll(experiment.id)}, run.info.run_name,
        run.info.user_id, static_cast<std::int64_t>(run.info.status), run.info.start_time_ms,
        run.info.artifact_uri, internal::OrNull(request.idempotency_key)}));
-  return internal::PutTags(impl.run_keys, scope, key, run.tags);
+  return internal::PutTagRows(impl.run_keys, scope, key, run.tags);
 }
 
 }  // namespace

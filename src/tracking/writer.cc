@@ -42,7 +42,8 @@ bool MayEndTransaction(const Error& error) {
 /// One group: its SQL transaction, if any, and the savepoint of the write that runs.
 class Group final : public WriteScope {
  public:
-  Group(store::Metadata& metadata, PointGroup& points) : metadata_(metadata), points_(points) {}
+  Group(store::Metadata& metadata, PointGroup& points, bool is_of_one)
+      : metadata_(metadata), points_(points), is_of_one_(is_of_one) {}
   ~Group() override {
     // Inner before outer.
     savepoint_.reset();
@@ -51,7 +52,8 @@ class Group final : public WriteScope {
 
   Result<store::Metadata*> Sql() override {
     MILL_RETURN_IF_ERROR(BeginTransaction());
-    if (!savepoint_.has_value()) {
+    // A write that is alone takes the whole transaction along when it fails.
+    if (!savepoint_.has_value() && !is_of_one_) {
       MILL_ASSIGN_OR_RETURN(store::Transaction savepoint, store::Transaction::Begin(metadata_));
       savepoint_.emplace(std::move(savepoint));
     }
@@ -98,6 +100,7 @@ class Group final : public WriteScope {
  private:
   store::Metadata& metadata_;
   PointGroup& points_;
+  const bool is_of_one_;
   std::optional<store::Transaction> transaction_;
   std::optional<store::Transaction> savepoint_;
   std::int64_t change_ = 0;
@@ -205,12 +208,15 @@ class GroupWriter final : public Writer {
 
   Result<void> Attempt(const std::vector<Pending>& pending, std::vector<Result<void>>& results) {
     MILL_ASSIGN_OR_RETURN(const std::unique_ptr<PointGroup> points, points_.BeginGroup());
-    Group group(metadata_, *points);
+    Group group(metadata_, *points, pending.size() == 1);
     MILL_RETURN_IF_ERROR(LookForForeignWrites(group));
     for (std::size_t i = 0; i < pending.size(); ++i) {
       results[i] = group.RunOne(pending[i].write);
       if (!results[i].ok()) {
         Tell(&WriteListener::OnRollback);
+        if (pending.size() == 1) {
+          return {};  // the group rolls back
+        }
         if (group.has_transaction() && MayEndTransaction(results[i].error())) {
           return results[i];
         }

@@ -49,14 +49,19 @@ struct TrackingStore::Impl {
 
 namespace internal {
 
+/// The tag that holds a run's name; it and `runs.name` are the same.
+inline constexpr std::string_view kRunNameTag = "mlflow.runName";
+
 /// "The experiment 7 must be in the 'active' state. Current state is deleted."
 Result<void> CheckActive(const Experiment& experiment);
 /// Without its tags; deleted ones too.
 Result<Experiment> ReadExperiment(store::Metadata& metadata, const std::string& id);
 /// By id, with their tags.
 Result<std::vector<Experiment>> ReadExperiments(store::Metadata& metadata, ViewType view);
-/// Puts a parameter, tag or metric; see run_data.cc.
+/// Puts tags of a run; mlflow.runName renames it.
 Result<void> PutTags(RunKeys& keys, WriteScope& scope, std::int64_t run_key, const Tags& tags);
+/// Puts tags, whatever they are called.
+Result<void> PutTagRows(RunKeys& keys, WriteScope& scope, std::int64_t run_key, const Tags& tags);
 /// Stores the group's change number with the run.
 Result<void> Touch(WriteScope& scope, std::int64_t run_key);
 
