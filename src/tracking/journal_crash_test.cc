@@ -75,8 +75,7 @@ void Work(OpenedJournal& journal, std::int64_t first, std::int64_t n_writes,
     if (i % 3 == 0) {
       MILL_CHECK_OK(group->Write(i + 1));
       step("sql.commit");
-      MILL_CHECK_OK(
-          journal.metadata->Execute("UPDATE counters SET number = ?", {i + 1}));
+      MILL_CHECK_OK(journal.metadata->Execute("UPDATE counters SET number = ?", {i + 1}));
       step("sql.committed");
     } else {
       MILL_CHECK_OK(group->Write(0));

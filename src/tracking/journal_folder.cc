@@ -166,6 +166,18 @@ Result<void> LockFile(int fd, const std::filesystem::path& path) {
   return {};
 }
 
+Result<bool> TryLockFile(int fd, const std::filesystem::path& path) {
+  while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return false;
+    }
+    if (errno != EINTR) {
+      return base::FromErrno(errno, "locking", path.string());
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<JournalFolder> JournalFolder::Open(const std::filesystem::path& dir) {
@@ -221,20 +233,22 @@ Result<void> JournalFolder::Lock() {
   return locked;
 }
 
+Result<bool> JournalFolder::TryLock() {
+  MILL_ASSIGN_OR_RETURN(const bool has_turn, TryLockFile(turn_fd_, dir_ / "turn"));
+  if (!has_turn) {
+    return false;
+  }
+  Result<bool> locked = TryLockFile(lock_fd_, dir_ / "lock");
+  flock(turn_fd_, LOCK_UN);
+  return locked;
+}
+
 void JournalFolder::Unlock() {
   flock(lock_fd_, LOCK_UN);
 }
 
 Result<bool> JournalFolder::TryLockCompaction() {
-  while (flock(compaction_fd_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) {
-      return false;
-    }
-    if (errno != EINTR) {
-      return base::FromErrno(errno, "locking", (dir_ / "compaction.lock").string());
-    }
-  }
-  return true;
+  return TryLockFile(compaction_fd_, dir_ / "compaction.lock");
 }
 
 void JournalFolder::UnlockCompaction() {

@@ -349,6 +349,19 @@ Result<void> JournalPoints::Recover() {
 Result<std::unique_ptr<PointGroup>> JournalPoints::BeginGroup() {
   std::unique_lock<std::mutex> lock(group_mutex_);
   MILL_RETURN_IF_ERROR(folder_.Lock());
+  return BeginLocked(std::move(lock));
+}
+
+Result<std::unique_ptr<PointGroup>> JournalPoints::TryBeginGroup() {
+  std::unique_lock<std::mutex> lock(group_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return std::unique_ptr<PointGroup>();
+  }
+  MILL_ASSIGN_OR_RETURN(const bool is_locked, folder_.TryLock());
+  return is_locked ? BeginLocked(std::move(lock)) : std::unique_ptr<PointGroup>();
+}
+
+Result<std::unique_ptr<PointGroup>> JournalPoints::BeginLocked(std::unique_lock<std::mutex> lock) {
   Result<void> entered = Enter();
   if (!entered.ok()) {
     folder_.Unlock();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <map>
 #include <set>
 #include <sys/resource.h>
@@ -207,6 +208,22 @@ TEST_F(JournalPointsTest, OtherProcessesDoNotSeeAnOpenGroup) {
   EXPECT_EQ(b.History(kLoss).size(), 1U);
   group->Publish();
   EXPECT_EQ(b.History(kLoss).size(), 2U);
+}
+
+TEST_F(JournalPointsTest, AGroupBeginsWithoutWaitingOnlyWhereNobodyElseWrites) {
+  OpenedJournal& a = Open();
+  OpenedJournal b(root_);
+  {
+    const std::unique_ptr<PointGroup> group = a.points->TryBeginGroup().value();
+    ASSERT_NE(group, nullptr);
+    EXPECT_EQ(b.points->TryBeginGroup().value(), nullptr) << "as another process";
+    EXPECT_EQ(
+        std::async(std::launch::async, [&] { return a.points->TryBeginGroup().value(); }).get(),
+        nullptr)
+        << "another thread";
+  }
+  EXPECT_NE(b.points->TryBeginGroup().value(), nullptr);
+  EXPECT_NE(a.points->TryBeginGroup().value(), nullptr);
 }
 
 TEST_F(JournalPointsTest, ChangedSinceListsEachSeriesOnce) {

@@ -175,9 +175,7 @@ class RunIndexTest : public testing::TestWithParam<DatabaseKind> {
     Do("INSERT INTO names (name_id, name) VALUES (?, ?)", {id, name});
     return id;
   }
-  std::int64_t NextChange() {
-    return NextNumber(*metadata_, kChangeCounter).value();
-  }
+  std::int64_t NextChange() { return NextNumber(*metadata_, kChangeCounter).value(); }
   /// Inserts or replaces the run and all its data, in one transaction.
   void Write(const NaiveRun& run) {
     auto transaction = store::Transaction::Begin(*metadata_).value();

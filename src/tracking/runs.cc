@@ -142,15 +142,17 @@ void TrackingStore::CreateRunAsync(RunRequest request, std::function<void(Result
   }
   // The write fills in what `done` gets.
   const auto run = std::make_shared<Run>(*std::move(prepared));
-  impl_->writer->SubmitOrRun([this, run, request = std::move(request)](
-                            WriteScope& scope) { return Insert(*impl_, scope, request, *run); },
-                        [run, done = std::move(done)](Result<void> written) {
-                          if (written.ok()) {
-                            done(std::move(*run));
-                          } else {
-                            done(std::move(written).error());
-                          }
-                        });
+  impl_->writer->SubmitOrRun(
+      [this, run, request = std::move(request)](WriteScope& scope) {
+        return Insert(*impl_, scope, request, *run);
+      },
+      [run, done = std::move(done)](Result<void> written) {
+        if (written.ok()) {
+          done(std::move(*run));
+        } else {
+          done(std::move(written).error());
+        }
+      });
 }
 
 Result<Run> TrackingStore::GetRun(const std::string& run_id) {

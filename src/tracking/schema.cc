@@ -403,9 +403,9 @@ Result<void> ForKeys(store::Metadata& metadata, std::span<const std::string> key
 }
 
 Result<std::int64_t> ReadNumber(store::Metadata& metadata, std::string_view counter) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                        metadata.Query("SELECT number FROM counters WHERE name = ?",
-                                       {std::string(counter)}));
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      metadata.Query("SELECT number FROM counters WHERE name = ?", {std::string(counter)}));
   return rows.empty() ? 0 : Int(rows[0][0]);
 }
 

@@ -140,11 +140,19 @@ class GroupWriter final : public Writer {
     }
     std::vector<Pending> group;
     group.push_back({std::move(write), std::move(done)});
-    RunGroup(group);
+    // The caller may serve others: waiting for who else writes is the writer's thread's part.
+    Result<std::unique_ptr<PointGroup>> points = points_.TryBeginGroup();
+    const bool has_begun = points.ok() && *points != nullptr;
+    if (has_begun) {
+      RunGroup(group, *std::move(points));
+    }
     bool must_wake = false;
     {
       const base::MutexLock lock(mutex_);
       is_running_ = false;
+      if (!has_begun) {
+        queue_.push_front(std::move(group[0]));
+      }
       must_wake = !queue_.empty() || is_ending_;
     }
     if (must_wake) {
@@ -180,16 +188,17 @@ class GroupWriter final : public Writer {
         queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(n));
         n_groups_of_one_ = n == 1 ? std::min(n_groups_of_one_ + 1, kGroupsOfOne) : 0;
       }
-      RunGroup(group);
+      RunGroup(group, nullptr);
       group.clear();
       const base::MutexLock lock(mutex_);
       is_running_ = false;
     }
   }
 
-  void RunGroup(std::vector<Pending>& group) {
+  /// @param points  null where the group is still to begin
+  void RunGroup(std::vector<Pending>& group, std::unique_ptr<PointGroup> points) {
     std::vector<Result<void>> results(group.size());
-    const Result<void> committed = Attempt(group, results);
+    const Result<void> committed = Attempt(group, std::move(points), results);
     if (committed.ok()) {
       Tell(&WriteListener::OnCommit);
     } else {
@@ -206,8 +215,11 @@ class GroupWriter final : public Writer {
     }
   }
 
-  Result<void> Attempt(const std::vector<Pending>& pending, std::vector<Result<void>>& results) {
-    MILL_ASSIGN_OR_RETURN(const std::unique_ptr<PointGroup> points, points_.BeginGroup());
+  Result<void> Attempt(const std::vector<Pending>& pending, std::unique_ptr<PointGroup> points,
+                       std::vector<Result<void>>& results) {
+    if (points == nullptr) {
+      MILL_ASSIGN_OR_RETURN(points, points_.BeginGroup());
+    }
     Group group(metadata_, *points, pending.size() == 1);
     MILL_RETURN_IF_ERROR(LookForForeignWrites(group));
     for (std::size_t i = 0; i < pending.size(); ++i) {

@@ -28,6 +28,9 @@ class FakePoints final : public MetricPoints {
   Result<std::unique_ptr<PointGroup>> BeginGroup() override {
     return std::unique_ptr<PointGroup>(std::make_unique<Group>(*this));
   }
+  Result<std::unique_ptr<PointGroup>> TryBeginGroup() override {
+    return is_taken ? std::unique_ptr<PointGroup>() : std::make_unique<Group>(*this);
+  }
   Result<std::vector<MetricPoint>> History(Series, std::int64_t, std::int64_t) override {
     return std::vector<MetricPoint>();
   }
@@ -47,6 +50,7 @@ class FakePoints final : public MetricPoints {
   std::vector<Written> written;
   std::vector<SeriesPoint> published;
   std::atomic<bool> fails = false;
+  std::atomic<bool> is_taken = false;
 
  private:
   class Group final : public PointGroup {
@@ -269,6 +273,57 @@ TEST_P(WriterTest, AllThatWasGivenIsDoneBeforeTheWriterEnds) {
   writer_.reset();
   EXPECT_EQ(answered, 600);
   EXPECT_EQ(Notes(), 600);
+}
+
+TEST_P(WriterTest, WritesThatComeOneByOneAreCommittedByTheirOwnThread) {
+  const auto runs_here = [this] {
+    std::thread::id ran_on;
+    EXPECT_TRUE(writer_
+                    ->Run([&](WriteScope& scope) -> Result<void> {
+                      ran_on = std::this_thread::get_id();
+                      return Point(1)(scope);
+                    })
+                    .ok());
+    return ran_on == std::this_thread::get_id();
+  };
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_FALSE(runs_here()) << "after " << i
+                              << " groups of one others may still be about to write";
+  }
+  // The writer's thread gives the turn back a little after it has answered.
+  const auto soon_runs_here = [&] {
+    for (int i = 0; i < 10'000; ++i) {
+      if (runs_here()) {
+        return true;
+      }
+    }
+    return false;
+  };
+  EXPECT_TRUE(soon_runs_here());
+  EXPECT_TRUE(runs_here());
+  points_.is_taken = true;
+  EXPECT_FALSE(runs_here()) << "another process would have to be waited for";
+  points_.is_taken = false;
+  EXPECT_TRUE(soon_runs_here());
+  ASSERT_TRUE(RunTogether({Point(2), Point(3)})[1].ok());
+  EXPECT_FALSE(runs_here()) << "others write too";
+}
+
+TEST_P(WriterTest, ALoneWriteThatFailsLeavesNothing) {
+  ASSERT_TRUE(writer_->Run(Note("a")).ok());
+  const std::int64_t before = ReadNumber(metadata(), kChangeCounter).value();
+  Failure(writer_->Run([](WriteScope& scope) -> Result<void> {
+    MILL_RETURN_IF_ERROR(Point(7)(scope));
+    MILL_RETURN_IF_ERROR(Note("lost")(scope));
+    return Note("a")(scope);
+  }),
+          ErrorCode::kAlreadyExists);
+  EXPECT_EQ(Notes(), 1);
+  EXPECT_EQ(ReadNumber(metadata(), kChangeCounter).value(), before);
+  EXPECT_TRUE(points_.published.empty());
+  EXPECT_EQ(listener_.n_rollbacks, 1);
+  EXPECT_TRUE(writer_->Run(Note("b")).ok());
+  EXPECT_EQ(Notes(), 2);
 }
 
 TEST_P(WriterTest, ManyThreadsWriteAtOnce) {

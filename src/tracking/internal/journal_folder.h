@@ -66,6 +66,8 @@ class JournalFolder {
 
   /// Waits for the exclusive lock of those who append.
   Result<void> Lock();
+  /// False where another has the lock or the turn.
+  Result<bool> TryLock();
   void Unlock();
   /// The lock of the one process that compacts; false where another holds it.
   Result<bool> TryLockCompaction();

@@ -71,6 +71,7 @@ class JournalPoints final : public MetricPoints {
   ~JournalPoints() override;
 
   Result<std::unique_ptr<PointGroup>> BeginGroup() override;
+  Result<std::unique_ptr<PointGroup>> TryBeginGroup() override;
   Result<std::vector<MetricPoint>> History(Series series, std::int64_t offset,
                                            std::int64_t limit) override;
   Result<std::vector<SeriesPoint>> Latest(std::span<const std::int64_t> run_keys) override;
@@ -103,6 +104,7 @@ class JournalPoints final : public MetricPoints {
   JournalPoints(JournalFolder folder, store::Metadata& metadata, const JournalOptions& options);
 
   // Under both locks.
+  Result<std::unique_ptr<PointGroup>> BeginLocked(std::unique_lock<std::mutex> lock);
   Result<void> Enter();
   Result<void> Recover();
   Result<void> Rotate();

@@ -54,6 +54,11 @@ class MetricPoints {
  public:
   virtual ~MetricPoints() = default;
   virtual Result<std::unique_ptr<PointGroup>> BeginGroup() = 0;
+  /// Null where a thread or process that writes now, or a server elsewhere, would have to be waited
+  /// for.
+  virtual Result<std::unique_ptr<PointGroup>> TryBeginGroup() {
+    return std::unique_ptr<PointGroup>();
+  }
   /// True where PointGroup::Write puts the points into the metadata database: then it is called
   /// within the group's SQL transaction, and BeginGroup keeps no other process out.
   virtual bool is_in_database() const { return false; }

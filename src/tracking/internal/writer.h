@@ -20,7 +20,8 @@ class WriteScope {
   virtual ~WriteScope() = default;
   /// Begins the group's SQL transaction, if that has not happened, and this write's savepoint.
   virtual Result<store::Metadata*> Sql() = 0;
-  /// What the change counter will be after this group: the value for `runs.change`. Only after Sql().
+  /// What the change counter will be after this group: the value for `runs.change`. Only after
+  /// Sql().
   virtual std::int64_t change() const = 0;
   virtual PointGroup& points() = 0;
 };
@@ -48,8 +49,9 @@ class Writer {
   /// failed; it must be short. A write that fails leaves nothing behind and does not touch the
   /// others of its group.
   virtual void Submit(WriteFunction write, std::function<void(Result<void>)> done) = 0;
-  /// The same, but where no other write waits nor did lately, it is committed on this thread before
-  /// the call returns: a group of one gains nothing from two changes of threads.
+  /// The same, but where no other write waits nor did lately, and no other process writes, it is
+  /// committed on this thread before the call returns: a group of one gains nothing from two
+  /// changes of threads.
   virtual void SubmitOrRun(WriteFunction write, std::function<void(Result<void>)> done) = 0;
   /// SubmitOrRun, and waits. Not to be called from a write or a `done`.
   Result<void> Run(WriteFunction write);
