@@ -197,8 +197,17 @@ Result<cli::Document> ModelsCard(Environment& environment, const cli::ModelsOpti
   MILL_ASSIGN_OR_RETURN(const ModelFacts facts,
                         ReadModelFacts(environment, options.name, options.version));
   const evaluation::ModelCard card = MakeModelCard(environment, facts);
-  const std::string markdown = evaluation::ModelCardMarkdown(card);
   const bool is_html = options.output && options.output->extension() == ".html";
+  std::string prefix;
+  if (options.output && !is_html) {
+    // Markdown cannot hold a picture: each lies beside it.
+    prefix = options.output->stem().string() + "_";
+    for (const evaluation::CardPicture& picture : evaluation::ModelCardPictures(card)) {
+      const fs::path file = options.output->parent_path() / (prefix + picture.name + ".svg");
+      MILL_RETURN_IF_ERROR(base::WriteFileAtomic(file, picture.svg));
+    }
+  }
+  const std::string markdown = evaluation::ModelCardMarkdown(card, prefix);
   return TextOrFile(options, is_html ? evaluation::ModelCardHtml(card) : markdown,
                     {{"markdown", markdown}, {"warnings", card.warnings}});
 }

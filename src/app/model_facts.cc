@@ -55,33 +55,13 @@ std::vector<std::string> SignatureNames(const fs::path& folder) {
   return names;
 }
 
-/// A list of objects of the same keys from a file of the run's artifacts, as a table.
-evaluation::CardTable TableFrom(const fs::path& file, const std::string& title) {
-  evaluation::CardTable table{title, {}, {}};
+/// The groups in a file of the run's artifacts; a run without such a file, or with another's of the
+/// same name, has none.
+std::vector<evaluation::GroupTable> ReadGroups(const fs::path& file) {
   const auto text = base::ReadFile(file);
-  const auto json = text.ok() ? base::ParseJson(*text, file.string()) : Json::array();
-  if (!json.ok() || !json->is_array()) {
-    return table;
-  }
-  for (const Json& row : *json) {
-    if (!row.is_object()) {
-      continue;
-    }
-    if (table.columns.empty()) {
-      for (const auto& [name, value] : row.items()) {
-        table.columns.push_back(name);
-      }
-    }
-    std::vector<std::string> cells;
-    for (const std::string& column : table.columns) {
-      const Json value = row.value(column, Json());
-      cells.push_back(value.is_number_float() ? base::FormatFixed(value.get<double>(), 4)
-                      : value.is_string()     ? value.get<std::string>()
-                                              : base::DumpJson(value));
-    }
-    table.rows.push_back(std::move(cells));
-  }
-  return table;
+  auto tables = text.ok() ? evaluation::ParseGroupTables(*text, file.string())
+                          : Result<std::vector<evaluation::GroupTable>>(text.error());
+  return tables.ok() ? *std::move(tables) : std::vector<evaluation::GroupTable>();
 }
 
 evaluation::CardTable GateTable(const std::optional<tracking::AuditEntry>& promotion) {
@@ -113,7 +93,7 @@ void AddWarnings(const ModelFacts& facts, const fs::path& folder, evaluation::Mo
   if (facts.approvals.empty()) {
     card.warnings.emplace_back("nobody has approved this version");
   }
-  if (card.fairness.rows.empty()) {
+  if (card.fairness.empty()) {
     card.warnings.emplace_back("fairness was not measured");
   }
 }
@@ -218,8 +198,8 @@ evaluation::ModelCard MakeModelCard(Environment& environment, const ModelFacts& 
     }
     const fs::path artifacts =
         environment.workspace().ArtifactDir(facts.run->info.experiment_id, facts.run->info.run_id);
-    card.segments = TableFrom(artifacts / "evaluation" / "segments.json", "Metrics by segment");
-    card.fairness = TableFrom(artifacts / "evaluation" / "fairness.json", "Fairness");
+    card.segments = ReadGroups(artifacts / "evaluation" / "segments.json");
+    card.fairness = ReadGroups(artifacts / "evaluation" / "fairness.json");
   }
   card.gates = GateTable(facts.promotion);
   card.approvals = {"Approvals", {"who", "when", "why", "evidence"}, {}};

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/deployments.h"
+#include "app/evaluate_groups.h"
 #include "app/registration.h"
 #include "app/stages.h"
 #include "app/stages_serve.h"
@@ -319,19 +320,23 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
   Result<void> AddEvaluate() {
     StepInfo info{"evaluate.test",
                   "evaluate",
-                  2,
+                  3,
                   "",
                   {"training_set", "choice"},
                   {{"evaluation", "evaluation"}},
                   {}};
     info.params =
         Params({parts_.project->file.name, parts_.project->file.description, training_.description,
-                training_.label.name, CostParams(training_.costs)});
+                training_.label.name, CostParams(training_.costs),
+                base::ConfigType<evaluation::EvaluationSpec>::ToJson(training_.evaluation)});
     for (const features::ViewPlan* plan : parts_.TrainingPlans()) {
       info.params += Params({plan->name, plan->hash.Hex()});
     }
     for (const auto* list : {&trained_, &baselines_, &validations_}) {
       info.inputs.insert(info.inputs.end(), list->begin(), list->end());
+    }
+    for (const std::string& table : TablesOfGroups(training_.evaluation)) {
+      info.inputs.push_back(TableArtifact(table));
     }
     return graph_.Add(
         MakeStep(std::move(info), Wrap([self = shared_from_this(), this](const StepContext& step) {
@@ -340,7 +345,11 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
                                            step.Input("choice"),
                                            step.Input("training_set"),
                                            {},
-                                           parts_.TrainingPlans()};
+                                           parts_.TrainingPlans(),
+                                           {}};
+                   for (const std::string& table : TablesOfGroups(training_.evaluation)) {
+                     inputs.tables[table] = step.Input(TableArtifact(table));
+                   }
                    for (const std::string& validation : validations_) {
                      inputs.validations.push_back(step.Input(validation));
                    }

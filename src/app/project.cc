@@ -249,6 +249,22 @@ class Loader {
       for (const auto& [name, baseline] : training.baselines) {
         CheckName(baseline.learner, "learner of this training", named);
       }
+      CheckGroupTables(training.evaluation);
+    }
+  }
+
+  /// Groups are read from tables that the pipeline computes.
+  void CheckGroupTables(const evaluation::EvaluationSpec& spec) {
+    std::vector<std::string> tables;
+    for (const data::SqlTable& table : project_.tables) {
+      tables.push_back(table.name);
+    }
+    for (const auto* list : {&spec.segments, &spec.fairness.sensitive}) {
+      for (const evaluation::GroupColumnSpec& column : *list) {
+        if (!column.table.value.empty()) {
+          CheckName(column.table, "table", tables);
+        }
+      }
     }
   }
 

@@ -24,6 +24,7 @@ class Checker {
     for (const TrainingSpec& training : project_.trainings) {
       MILL_RETURN_IF_ERROR(CheckLabel(training.label));
       CheckFeatures(training);
+      MILL_RETURN_IF_ERROR(CheckGroups(training));
     }
     for (const monitoring::MonitorSpec& monitor : project_.monitors) {
       CheckMonitor(monitor);
@@ -33,21 +34,58 @@ class Checker {
 
  private:
   Result<void> CheckLabel(const features::LabelSpec& label) {
+    MILL_ASSIGN_OR_RETURN(const std::vector<std::string> names, ColumnsOf(label.source.value));
+    for (const auto* column : {&label.key, &label.time}) {
+      CheckColumn(*column, "table or source \"" + label.source.value + "\"", names);
+    }
+    return {};
+  }
+
+  /// Columns of a group stand in its table, or among the columns of the training set.
+  Result<void> CheckGroups(const TrainingSpec& training) {
+    const features::LabelSpec& label = training.label;
+    std::vector<std::string> of_set = FeaturesOf(training, /*tell_doubles=*/false);
+    of_set.insert(of_set.end(), {label.key.value, label.name});
+    for (const auto* list :
+         {&training.evaluation.segments, &training.evaluation.fairness.sensitive}) {
+      for (const evaluation::GroupColumnSpec& group : *list) {
+        if (group.table.value.empty()) {
+          CheckColumn(group.column, "the training set", of_set);
+          continue;
+        }
+        MILL_ASSIGN_OR_RETURN(const std::vector<std::string> names, ColumnsOf(group.table.value));
+        const std::string what = "table \"" + group.table.value + "\"";
+        CheckColumn(group.column, what, names);
+        base::Located<std::string> key = group.key;
+        if (key.value.empty()) {
+          key = {label.key.value, group.column.where};
+        }
+        CheckColumn(key, what, names);
+        if (!group.time.value.empty()) {
+          CheckColumn(group.time, what, names);
+        }
+      }
+    }
+    return {};
+  }
+
+  Result<std::vector<std::string>> ColumnsOf(const std::string& table) {
     MILL_ASSIGN_OR_RETURN(const std::vector<data::ColumnInfo> columns,
-                          engine_.Describe("SELECT * FROM \"" + label.source.value + "\""));
+                          engine_.Describe("SELECT * FROM \"" + table + "\""));
     std::vector<std::string> names;
     for (const data::ColumnInfo& column : columns) {
       names.push_back(column.name);
     }
-    for (const auto* column : {&label.key, &label.time}) {
-      if (!Holds(names, column->value)) {
-        errors_.Add(base::InvalidArgument("table or source \"" + label.source.value +
-                                          "\" has no column \"" + column->value + "\"" +
-                                          base::DidYouMean(column->value, names))
-                        .At(column->where));
-      }
+    return names;
+  }
+
+  void CheckColumn(const base::Located<std::string>& column, const std::string& what,
+                   const std::vector<std::string>& names) {
+    if (!Holds(names, column.value)) {
+      errors_.Add(base::InvalidArgument(what + " has no column \"" + column.value + "\"" +
+                                        base::DidYouMean(column.value, names))
+                      .At(column.where));
     }
-    return {};
   }
 
   /// The features of a training, in order; a name that two views give is a mistake.

@@ -71,6 +71,8 @@ const base::Declaration<TrainingSpec>& TrainingSpec::Declared() {
                  "Models of few features that the chosen one has to beat.")
           .Field("costs", &TrainingSpec::costs,
                  "What right and wrong decisions cost; a gain is a negative cost.")
+          .Field("evaluation", &TrainingSpec::evaluation,
+                 "Which groups of the test rows are looked at apart: segments, and fairness.")
           .Field("gates", &TrainingSpec::gates,
                  "What a new version must show before it becomes champion.");
   return declaration;

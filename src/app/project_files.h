@@ -10,6 +10,7 @@
 
 #include "base/config.h"
 #include "evaluation/binary_evaluation.h"
+#include "evaluation/groups.h"
 #include "features/label.h"
 #include "tracking/gates.h"
 
@@ -54,6 +55,7 @@ struct TrainingSpec {
   std::string choose = "roc_auc";
   base::OrderedMap<BaselineSpec> baselines;
   evaluation::CostSpec costs;
+  evaluation::EvaluationSpec evaluation;
   tracking::GateSpec gates;
 
   static const base::Declaration<TrainingSpec>& Declared();

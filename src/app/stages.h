@@ -101,10 +101,12 @@ struct EvaluationInputs {
   std::filesystem::path training_set;
   std::vector<std::filesystem::path> validations;
   std::vector<const features::ViewPlan*> views;
+  /// The Parquet file of each table that the training's `evaluation` names.
+  std::map<std::string, std::filesystem::path> tables = {};
 };
 
-/// evaluate: metrics.json, test_scores.parquet, reference.parquet (what monitoring compares with),
-/// importance.json, evaluation.html, plots/.
+/// evaluate: metrics.json, segments.json, fairness.json, test_scores.parquet, reference.parquet
+/// (what monitoring compares with), importance.json, evaluation.html, plots/.
 Result<StageOutput> Evaluate(const Context& context, const Project& project,
                              const TrainingSpec& training, const EvaluationInputs& inputs,
                              const std::filesystem::path& out);

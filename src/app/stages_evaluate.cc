@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/evaluate_groups.h"
 #include "app/json_number.h"
 #include "app/stages.h"
 #include "app/trained_model.h"
@@ -128,35 +129,6 @@ Result<void> WriteReference(const Context& context, const Loaded& loaded, const 
   builder.AddDoubles("score", PredictAll(*chosen.estimator, loaded.train.features));
   MILL_ASSIGN_OR_RETURN(const data::Table table, builder.Finish());
   return data::WriteParquet(context, table, out / "reference.parquet");
-}
-
-/// segments.json: the chosen model on the test rows of each as-of time; an AUC needs both classes.
-Result<void> WriteSegments(const Loaded& loaded, std::span<const double> scores,
-                           const fs::path& out) {
-  MILL_ASSIGN_OR_RETURN(const data::Int64Column as_of, loaded.test.table.Timestamps("as_of"));
-  std::map<std::int64_t, std::vector<std::size_t>> rows_of;
-  for (std::size_t i = 0; i < as_of.values.size(); ++i) {
-    rows_of[as_of.values[i]].push_back(i);
-  }
-  Json segments = Json::array();
-  for (const auto& [time, rows] : rows_of) {
-    std::vector<double> values;
-    std::vector<std::uint8_t> labels;
-    for (const std::size_t row : rows) {
-      values.push_back(scores[row]);
-      labels.push_back(loaded.test.labels[row]);
-    }
-    const auto positives = std::count(labels.begin(), labels.end(), 1);
-    Json segment = {{"segment", "as of " + base::FormatDate(Timestamp{time})},
-                    {"rows", rows.size()},
-                    {"positives", positives},
-                    {"roc_auc", "-"}};
-    if (const auto auc = metrics::RocAuc(values, labels); auc.ok()) {
-      segment["roc_auc"] = *auc;
-    }
-    segments.push_back(std::move(segment));
-  }
-  return base::WriteFileAtomic(out / "segments.json", base::DumpJsonPretty(segments));
 }
 
 Result<std::vector<evaluation::ImportanceRow>> Importance(const Context& context,
@@ -381,13 +353,24 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project,
   MILL_ASSIGN_OR_RETURN(report.expectations, ReadValidations(inputs.validations));
   MILL_ASSIGN_OR_RETURN(report.splits, SplitRows(loaded));
   Describe(context, project, training, inputs, loaded, report);
+  MILL_ASSIGN_OR_RETURN(
+      const GroupReport groups,
+      MeasureDeclaredGroups(
+          context, training,
+          {loaded.test.table, chosen_scores, loaded.test.labels, loaded.threshold}, inputs.tables));
+  report.segments = groups.segments;
+  report.fairness = groups.fairness;
 
   StageOutput output;
   output.metrics = TestMetrics(report);
+  output.metrics.merge(GroupMetricNames(groups));
   MILL_RETURN_IF_ERROR(
       base::WriteFileAtomic(out / "metrics.json", base::DumpJsonPretty(Json(output.metrics))));
   MILL_RETURN_IF_ERROR(WriteScores(context, training, loaded, scores, out));
-  MILL_RETURN_IF_ERROR(WriteSegments(loaded, chosen_scores, out));
+  MILL_RETURN_IF_ERROR(
+      base::WriteFileAtomic(out / "segments.json", evaluation::GroupTablesToJson(groups.segments)));
+  MILL_RETURN_IF_ERROR(
+      base::WriteFileAtomic(out / "fairness.json", evaluation::GroupTablesToJson(groups.fairness)));
   MILL_RETURN_IF_ERROR(WriteReference(context, loaded, out));
   MILL_RETURN_IF_ERROR(WriteImportance(report.importance, out));
   MILL_RETURN_IF_ERROR(evaluation::WriteHtmlReport(out / "evaluation.html", report));
@@ -398,6 +381,9 @@ Result<StageOutput> Evaluate(const Context& context, const Project& project,
   output.rows = report.test.rows;
   output.tables.push_back(LearnerTable(report.learners));
   output.tables.push_back(BaselineTable(report.baselines));
+  if (!groups.fairness.empty()) {
+    output.tables.push_back(FairnessText(groups));
+  }
   return output;
 }
 

@@ -78,19 +78,30 @@ void Say(std::string& note, const std::string& text) {
   note += (note.empty() ? "" : "; ") + text;
 }
 
+/// "a, b, c and 4 more".
+std::string Listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kMost, names.size()); ++i) {
+    text += (i == 0 ? "" : ", ") + names[i];
+  }
+  return names.size() <= kMost ? text
+                               : text + " and " + std::to_string(names.size() - kMost) + " more";
+}
+
 Spread SpreadOf(const std::vector<GroupMetrics>& groups, RateMember rate,
                 const std::string& lacking) {
   Spread spread;
   const GroupMetrics* low = nullptr;
   const GroupMetrics* high = nullptr;
-  std::string small;
-  std::string undefined;
+  std::vector<std::string> not_judged;
+  std::vector<std::string> undefined;
   int n_judged = 0;
   for (const GroupMetrics& group : groups) {
-    if (group.is_small) {
-      small += (small.empty() ? "" : ", ") + group.group;
+    if (!group.is_judged) {
+      not_judged.push_back(group.group);
     } else if (!(group.*rate).has_value()) {
-      undefined += (undefined.empty() ? "" : ", ") + group.group;
+      undefined.push_back(group.group);
     } else {
       ++n_judged;
       low = low == nullptr || (group.*rate)->value < (low->*rate)->value ? &group : low;
@@ -108,11 +119,11 @@ Spread SpreadOf(const std::vector<GroupMetrics>& groups, RateMember rate,
       spread.ratio = (low->*rate)->value / (high->*rate)->value;
     }
   }
-  if (!small.empty()) {
-    Say(spread.note, "too small: " + small);
+  if (!not_judged.empty()) {
+    Say(spread.note, "not judged: " + Listed(not_judged));
   }
   if (!undefined.empty()) {
-    Say(spread.note, "no " + lacking + ": " + undefined);
+    Say(spread.note, "no " + lacking + ": " + Listed(undefined));
   }
   return spread;
 }
@@ -166,7 +177,7 @@ Result<GroupTable> MeasureGroups(std::span<const double> scores,
     group.group = grouping.names[g];
     group.rows = decisions[g].rows();
     group.positives = decisions[g].true_positives + decisions[g].false_negatives;
-    group.is_small = group.rows < options.minimum_rows;
+    group.is_judged = group.rows >= options.minimum_rows && grouping.gathered != g;
     MeasureDecisions(decisions[g], group);
     MILL_RETURN_IF_ERROR(MeasureScores(members[g], options, group)
                              .With("measuring " + grouping.column + " \"" + group.group + "\""));
@@ -196,7 +207,7 @@ Result<GroupTable> MeasureRegressionGroups(std::span<const double> predictions,
   }
   for (std::size_t g = 0; g < table.groups.size(); ++g) {
     GroupMetrics& group = table.groups[g];
-    group.is_small = group.rows < minimum_rows;
+    group.is_judged = group.rows >= minimum_rows && grouping.gathered != g;
     if (group.rows > 0) {
       group.rmse = std::sqrt(squares[g] / static_cast<double>(group.rows));
       group.mae = absolutes[g] / static_cast<double>(group.rows);

@@ -29,8 +29,9 @@ struct GroupMetrics {
   std::int64_t rows = 0;
   /// Binary labels only.
   std::int64_t positives = 0;
-  /// Fewer rows than wanted: shown, not judged.
-  bool is_small = false;
+  /// False for a group with fewer rows than wanted and for the one that gathers rare values: they
+  /// are shown, not judged.
+  bool is_judged = true;
 
   // Of scores: the ranking needs both classes, the losses need scores in [0, 1].
   std::optional<metrics::AucEstimate> roc_auc;
@@ -91,7 +92,7 @@ Result<GroupTable> MeasureRegressionGroups(std::span<const double> predictions,
                                            std::span<const double> targets,
                                            const Grouping& grouping, std::int64_t minimum_rows);
 
-/// Differences and ratios between groups, of those that are not small: demographic parity
+/// Differences and ratios between groups, of those that are judged: demographic parity
 /// (selection rates), equalized odds (the worse of true and false positive rates) and equal
 /// opportunity (true positive rates). A difference is highest minus lowest, a ratio lowest over
 /// highest.

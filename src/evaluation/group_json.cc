@@ -37,7 +37,7 @@ Json GroupToJson(const GroupMetrics& group) {
   Json json = {{"group", group.group},
                {"rows", group.rows},
                {"positives", group.positives},
-               {"is_small", group.is_small}};
+               {"is_judged", group.is_judged}};
   if (group.roc_auc) {
     json["roc_auc"] = WithInterval(group.roc_auc->auc, group.roc_auc->interval);
     json["roc_auc"]["standard_error"] = group.roc_auc->standard_error;
@@ -64,7 +64,7 @@ GroupMetrics GroupFrom(const Json& json) {
   group.group = json.at("group").get<std::string>();
   group.rows = json.at("rows").get<std::int64_t>();
   group.positives = json.at("positives").get<std::int64_t>();
-  group.is_small = json.at("is_small").get<bool>();
+  group.is_judged = json.at("is_judged").get<bool>();
   if (const auto auc = json.find("roc_auc"); auc != json.end()) {
     group.roc_auc =
         metrics::AucEstimate{auc->at("value").get<double>(),

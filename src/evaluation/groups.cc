@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/number_format.h"
 
 namespace millrace::evaluation {
@@ -17,6 +19,9 @@ namespace {
 /// More groups than these say nothing to a reader.
 constexpr std::size_t kMostTexts = 20;
 constexpr std::size_t kMostNumbers = 10;
+/// How much of an instant's text names its day and its month.
+constexpr std::size_t kDay = std::string_view("2011-07-01").size();
+constexpr std::size_t kMonth = std::string_view("2011-07").size();
 
 double FourFigures(double value) {
   char text[32];
@@ -45,13 +50,12 @@ std::vector<double> QuantileEdges(std::span<const double> sorted, int parts) {
 /// Cuts at the edges.
 void Cut(std::span<const double> values, const std::vector<double>& edges, Grouping& grouping) {
   for (std::size_t i = 0; i <= edges.size(); ++i) {
-    const std::string below = i < edges.size() ? "< " + base::FormatDouble(edges[i]) : "";
-    if (i == 0) {
-      grouping.names.push_back(below.empty() ? "all" : below);
-    } else {
-      const std::string from = base::FormatDouble(edges[i - 1]);
-      grouping.names.push_back(below.empty() ? ">= " + from : from + " to " + below);
-    }
+    const std::string from = i > 0 ? base::FormatDouble(edges[i - 1]) : "";
+    const std::string under = i < edges.size() ? "under " + base::FormatDouble(edges[i]) : "";
+    grouping.names.push_back(edges.empty()   ? "all"
+                             : from.empty()  ? under
+                             : under.empty() ? from + " and over"
+                                             : from + " to " + under);
   }
   for (const double value : values) {
     grouping.group_of.push_back(
@@ -60,6 +64,23 @@ void Cut(std::span<const double> values, const std::vector<double>& edges, Group
             : static_cast<std::size_t>(std::distance(
                   edges.begin(), std::upper_bound(edges.begin(), edges.end(), value))));
   }
+}
+
+/// Longer lists of days are told by month.
+std::vector<std::string> DayNames(std::span<const std::int64_t> days) {
+  std::vector<std::string> names;
+  for (const std::int64_t micros : days) {
+    names.push_back(base::FormatTimestamp(Timestamp{micros}).substr(0, kDay));
+  }
+  std::vector<std::string> distinct = names;
+  std::sort(distinct.begin(), distinct.end());
+  if (std::unique(distinct.begin(), distinct.end()) - distinct.begin() >
+      static_cast<std::ptrdiff_t>(kMostTexts)) {
+    for (std::string& name : names) {
+      name.resize(kMonth);
+    }
+  }
+  return names;
 }
 
 }  // namespace
@@ -138,6 +159,7 @@ Grouping GroupTexts(std::string column, std::span<const std::int32_t> codes,
     group_of_value[sizes[i].second] = i;
   }
   if (kept < sizes.size()) {
+    grouping.gathered = kept;
     grouping.names.push_back("(" + std::to_string(sizes.size() - kept) + " other values)");
   }
   if (has_missing) {
@@ -146,6 +168,19 @@ Grouping GroupTexts(std::string column, std::span<const std::int32_t> codes,
   for (const std::int32_t code : codes) {
     grouping.group_of.push_back(code < 0 ? grouping.names.size() - 1
                                          : group_of_value[static_cast<std::size_t>(code)]);
+  }
+  return grouping;
+}
+
+Grouping GroupTimes(std::string column, std::span<const std::int64_t> micros) {
+  const std::vector<std::string> names = DayNames(micros);
+  Grouping grouping{std::move(column), names, {}};
+  std::sort(grouping.names.begin(), grouping.names.end());
+  grouping.names.erase(std::unique(grouping.names.begin(), grouping.names.end()),
+                       grouping.names.end());
+  for (const std::string& name : names) {
+    const auto place = std::lower_bound(grouping.names.begin(), grouping.names.end(), name);
+    grouping.group_of.push_back(static_cast<std::size_t>(place - grouping.names.begin()));
   }
   return grouping;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -52,6 +53,8 @@ struct Grouping {
   std::vector<std::string> names;
   /// One index into `names` per row.
   std::vector<std::size_t> group_of;
+  /// The group that gathers rare values, if there is one: no group of its own kind.
+  std::optional<std::size_t> gathered = {};
 };
 
 /// The name of the group of rows without a value.
@@ -62,6 +65,9 @@ inline constexpr std::string_view kMissingGroup = "(missing)";
 /// value.
 Grouping GroupTexts(std::string column, std::span<const std::int32_t> codes,
                     std::span<const std::string> values);
+
+/// Groups by day (UTC), the earliest first; by month where there are more than 20 days.
+Grouping GroupTimes(std::string column, std::span<const std::int64_t> micros);
 
 /// Groups by number, the lowest first, missing (NaN) last: cut at `spec.edges`, a value on an edge
 /// belongs to the group above; without edges one group per value where there are at most 10, else

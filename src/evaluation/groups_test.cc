@@ -56,7 +56,8 @@ TEST(GroupTexts, RareValuesShareOneGroup) {
 TEST(GroupNumbers, AnEdgeBelongsToTheGroupAbove) {
   const Grouping grouping =
       *GroupNumbers(std::vector<double>{29.9, 30, 49, 50, kNaN}, Column("age", {30, 50}));
-  EXPECT_THAT(grouping.names, ElementsAre("< 30", "30 to < 50", ">= 50", "(missing)"));
+  EXPECT_THAT(grouping.names,
+              ElementsAre("under 30", "30 to under 50", "50 and over", "(missing)"));
   EXPECT_THAT(grouping.group_of, ElementsAre(0, 1, 1, 2, 3));
 }
 
@@ -72,8 +73,8 @@ TEST(GroupNumbers, ManyValuesAreCutAtQuantiles) {
     values.push_back(i);
   }
   const Grouping grouping = *GroupNumbers(values, Column("amount"));
-  EXPECT_THAT(grouping.names,
-              ElementsAre("< 249.8", "249.8 to < 499.5", "499.5 to < 749.2", ">= 749.2"));
+  EXPECT_THAT(grouping.names, ElementsAre("under 249.8", "249.8 to under 499.5",
+                                          "499.5 to under 749.2", "749.2 and over"));
   EXPECT_EQ(std::count(grouping.group_of.begin(), grouping.group_of.end(), 2U), 250);
 }
 
@@ -90,6 +91,18 @@ TEST(GroupNumbers, EdgesMustRise) {
   const auto refused = GroupNumbers(std::vector<double>{1}, Column("age", {50, 30}));
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message(), HasSubstr("column \"age\": 30 stands after 50"));
+}
+
+TEST(GroupTimes, StandByDayOrByMonthWhereThereAreMany) {
+  constexpr std::int64_t kDay = 86400LL * 1000000;
+  std::vector<std::int64_t> days = {40 * kDay, 0, 40 * kDay + 5, 2 * kDay};
+  const Grouping grouping = GroupTimes("as_of", days);
+  EXPECT_THAT(grouping.names, ElementsAre("1970-01-01", "1970-01-03", "1970-02-10"));
+  EXPECT_THAT(grouping.group_of, ElementsAre(2, 0, 2, 1));
+  for (int i = 0; i < 40; ++i) {
+    days.push_back(i * kDay);
+  }
+  EXPECT_THAT(GroupTimes("as_of", days).names, ElementsAre("1970-01", "1970-02"));
 }
 
 // The generator of tests/golden/fairness/make_golden.py.
@@ -190,13 +203,13 @@ TEST(MeasureGroups, LeavesEmptyWhatAGroupHasNoRowsFor) {
   const GroupTable table = SmallTable(2);
   EXPECT_EQ(table.groups[0].true_positive_rate->value, 0.5);
   EXPECT_EQ(table.groups[0].selection_rate->value, 0.5);
-  EXPECT_FALSE(table.groups[0].is_small);
+  EXPECT_TRUE(table.groups[0].is_judged);
   EXPECT_FALSE(table.groups[1].roc_auc.has_value());
   EXPECT_FALSE(table.groups[1].true_positive_rate.has_value());
   EXPECT_EQ(table.groups[1].false_positive_rate->value, 0.25);
   EXPECT_EQ(table.groups[1].precision->value, 0.0);
   EXPECT_TRUE(table.groups[1].log_loss.has_value());
-  EXPECT_TRUE(table.groups[2].is_small);
+  EXPECT_FALSE(table.groups[2].is_judged);
   EXPECT_FALSE(table.groups[2].false_positive_rate.has_value());
 }
 
@@ -219,12 +232,36 @@ TEST(MeasureFairness, SaysWhatItCannotJudge) {
   EXPECT_EQ(*parity.value, 0.25);
   EXPECT_EQ(parity.lowest, "b");
   EXPECT_EQ(parity.highest, "a");
-  EXPECT_EQ(parity.note, "too small: c");
+  EXPECT_EQ(parity.note, "not judged: c");
   const FairnessMeasure& odds = table.measures[2];
   EXPECT_EQ(odds.name, "equalized_odds_difference");
   EXPECT_FALSE(odds.value.has_value());
   EXPECT_EQ(odds.note,
-            "undefined: 1 group can be judged, two are needed; too small: c; no positive row: b");
+            "undefined: 1 group can be judged, two are needed; not judged: c; no positive row: b");
+}
+
+TEST(MeasureFairness, RareValuesGatheredInOneGroupAreNotJudged) {
+  std::vector<std::int32_t> codes;
+  std::vector<std::string> values;
+  std::vector<double> scores;
+  std::vector<std::uint8_t> labels;
+  for (int i = 0; i < 30; ++i) {
+    values.push_back("v" + std::to_string(100 + i));
+    for (int row = 0; row < 4; ++row) {
+      codes.push_back(i);
+      scores.push_back(i < 20 ? 0.9 : 0.1);
+      labels.push_back(row % 2 == 0 ? 1 : 0);
+    }
+  }
+  GroupOptions options;
+  options.minimum_rows = 4;
+  const GroupTable table =
+      *MeasureGroups(scores, labels, GroupTexts("city", codes, values), options);
+  ASSERT_EQ(table.groups.size(), 21U);
+  EXPECT_FALSE(table.groups[20].is_judged);
+  const std::vector<FairnessMeasure> measures = MeasureFairness(table.groups);
+  EXPECT_EQ(*measures[0].value, 0.0);
+  EXPECT_EQ(measures[0].note, "not judged: (10 other values)");
 }
 
 TEST(MeasureFairness, ARatioOfRatesThatAreAllZeroIsUndefined) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "evaluation/group_evaluation.h"
+
 namespace millrace::evaluation {
 
 /// A name and what there is to say of it.
@@ -34,10 +36,10 @@ struct ModelCard {
   std::vector<std::string> features;
   CardFacts parameters;
   CardFacts metrics;
-  /// One row per segment of the test rows.
-  CardTable segments;
-  /// Differences between groups of people; empty where none was measured.
-  CardTable fairness;
+  /// The test rows by group, one per column.
+  std::vector<GroupTable> segments;
+  /// By sensitive column, with its measures; empty where none was measured.
+  std::vector<GroupTable> fairness;
   CardTable gates;
   CardTable approvals;
   /// One line per step: "table transactions -> features customer_activity".
@@ -46,7 +48,18 @@ struct ModelCard {
   std::vector<std::string> warnings;
 };
 
-std::string ModelCardMarkdown(const ModelCard& card);
+/// A picture of a card; Markdown refers to it by its file's name.
+struct CardPicture {
+  /// "segments", "fairness".
+  std::string name;
+  std::string title;
+  std::string svg;
+};
+
+/// The pictures that the card's groups allow, in the order of the card.
+std::vector<CardPicture> ModelCardPictures(const ModelCard& card);
+/// @param picture_prefix  pictures are referred to as PREFIX + NAME + ".svg"; empty: not at all
+std::string ModelCardMarkdown(const ModelCard& card, const std::string& picture_prefix = "");
 /// A page of its own, without scripts and outside resources.
 std::string ModelCardHtml(const ModelCard& card);
 

@@ -18,7 +18,11 @@ ModelCard Sample() {
   card.data = {"Data", {"data set", "hash"}, {{"transactions", "9f2c"}}};
   card.features = {"n_orders", "days_since_last_purchase"};
   card.metrics = {{"test_roc_auc", "0.7725"}};
-  card.segments = {"Metrics by segment", {"segment", "ROC AUC"}, {{"as of 2011-07-01", "0.77"}}};
+  const Grouping plans{"plan_name", {"basic", "gold|rare"}, {0, 0, 0, 0, 1}};
+  GroupOptions options;
+  options.minimum_rows = 2;
+  card.segments = {*MeasureGroups(std::vector<double>{0.9, 0.2, 0.8, 0.1, 0.7},
+                                  std::vector<std::uint8_t>{1, 0, 0, 0, 1}, plans, options)};
   card.approvals = {"Approvals", {"who", "why"}, {{"alice", "<b>good</b>\nindeed"}}};
   card.lineage = {"table transactions -> features customer_activity"};
   return card;
@@ -34,7 +38,37 @@ TEST(ModelCard, MarkdownShowsWhatIsThere) {
   EXPECT_THAT(text, HasSubstr("| alice | \\<b\\>good\\</b\\> indeed |"));
   EXPECT_THAT(text, HasSubstr("- table transactions -\\> features"));
   EXPECT_THAT(text, Not(HasSubstr("Fairness")));
+  EXPECT_THAT(text, Not(HasSubstr(".svg")));
   EXPECT_THAT(text, Not(HasSubstr("Gates")));
+}
+
+ModelCard WithFairness() {
+  ModelCard card = Sample();
+  card.fairness = card.segments;
+  card.fairness[0].measures = MeasureFairness(card.fairness[0].groups);
+  return card;
+}
+
+TEST(ModelCard, MarkdownShowsGroupsAndMarksSmallOnes) {
+  const std::string text = ModelCardMarkdown(WithFairness(), "card_");
+  EXPECT_THAT(text, HasSubstr("\n### Metrics by plan\\_name\n"));
+  EXPECT_THAT(text, HasSubstr("| basic | 4 | 1 | 1.000 \\[1.000, 1.000\\] |"));
+  EXPECT_THAT(text, HasSubstr("| gold\\|rare (not judged) | 1 | 1 | – |"));
+  EXPECT_THAT(text, HasSubstr("| demographic\\_parity\\_difference | undefined |  |  | undefined: "
+                              "1 group can be judged, two are needed; not judged: gold\\|rare |"));
+  EXPECT_THAT(text, HasSubstr("![Metrics by segment](<card_segments.svg>)"));
+  EXPECT_THAT(text, HasSubstr("![Decisions by group](<card_fairness.svg>)"));
+  const std::vector<CardPicture> pictures = ModelCardPictures(WithFairness());
+  ASSERT_EQ(pictures.size(), 2U);
+  EXPECT_THAT(pictures[1].svg, HasSubstr("Decisions by plan_name"));
+}
+
+TEST(ModelCard, HtmlShowsGroupsWithTheirPictures) {
+  const std::string page = ModelCardHtml(WithFairness());
+  for (const char* part : {"<h2>Metrics by segment</h2>", "<h2>Fairness</h2>", "By plan_name",
+                           "ROC AUC by plan_name", "equal_opportunity_ratio", "not judged"}) {
+    EXPECT_THAT(page, HasSubstr(part));
+  }
 }
 
 TEST(ModelCard, HtmlEscapesTexts) {

@@ -11,6 +11,7 @@
 #include "base/number_format.h"
 #include "evaluation/internal/html.h"
 #include "evaluation/internal/report_figures.h"
+#include "evaluation/internal/report_groups.h"
 
 namespace millrace::evaluation {
 namespace {
@@ -295,6 +296,26 @@ std::string DecisionSection(const ReportData& data) {
           "<h3>Thresholds</h3>" + ThresholdTableHtml(data));
 }
 
+std::string SegmentSection(const ReportData& data) {
+  std::string body;
+  for (const GroupTable& table : data.segments) {
+    body += internal::SegmentHtml(table);
+  }
+  return body.empty() ? ""
+                      : Section("segments", "Is it as good for every part of the rows?",
+                                internal::SegmentIntro(), body);
+}
+
+std::string FairnessSection(const ReportData& data) {
+  std::string body;
+  for (const GroupTable& table : data.fairness) {
+    body += internal::FairnessHtml(table);
+  }
+  return body.empty() ? ""
+                      : Section("fairness", "Does it treat groups alike?",
+                                internal::FairnessIntro(data.fairness), body);
+}
+
 std::string ImportanceSection(const ReportData& data) {
   if (data.importance.empty()) {
     return "";
@@ -386,17 +407,12 @@ std::string LineageSection(const ReportData& data) {
 }
 
 std::string Navigation(const std::string& sections) {
-  static constexpr std::pair<const char*, const char*> kLinks[] = {{"data", "Data"},
-                                                                   {"learners", "Learners"},
-                                                                   {"baselines", "Baselines"},
-                                                                   {"ranking", "Ranking"},
-                                                                   {"calibration", "Calibration"},
-                                                                   {"decision", "Decision"},
-                                                                   {"importance", "Importance"},
-                                                                   {"features", "Features"},
-                                                                   {"checks", "Checks"},
-                                                                   {"gates", "Gates"},
-                                                                   {"lineage", "Lineage"}};
+  static constexpr std::pair<const char*, const char*> kLinks[] = {
+      {"data", "Data"},         {"learners", "Learners"},       {"baselines", "Baselines"},
+      {"ranking", "Ranking"},   {"calibration", "Calibration"}, {"decision", "Decision"},
+      {"segments", "Segments"}, {"fairness", "Fairness"},       {"importance", "Importance"},
+      {"features", "Features"}, {"checks", "Checks"},           {"gates", "Gates"},
+      {"lineage", "Lineage"}};
   std::string html = "<nav aria-label=\"Sections\"><div class=\"wide\">";
   for (const auto& [id, name] : kLinks) {
     if (std::string_view(id) == "lineage") {
@@ -414,8 +430,8 @@ std::string Navigation(const std::string& sections) {
 std::string RenderHtmlReport(const ReportData& data) {
   std::string sections = DataSection(data) + LearnerSection(data) + BaselineSection(data) +
                          RankingSection(data) + CalibrationSection(data) + DecisionSection(data) +
-                         ImportanceSection(data) + DistributionSection(data) +
-                         ExpectationSection(data) + GateSection(data);
+                         SegmentSection(data) + FairnessSection(data) + ImportanceSection(data) +
+                         DistributionSection(data) + ExpectationSection(data) + GateSection(data);
   sections += std::string(internal::kDriftBegin) + std::string(internal::kDriftEnd);
   sections += LineageSection(data);
   std::string page =

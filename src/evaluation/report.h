@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "evaluation/binary_evaluation.h"
+#include "evaluation/group_evaluation.h"
 
 namespace millrace::evaluation {
 
@@ -124,6 +125,9 @@ struct ReportData {
   BinaryEvaluation test;
   std::optional<BinaryEvaluation> validation;
   std::vector<BaselineComparison> baselines;
+  /// The chosen learner by group of test rows; by sensitive column, with its measures.
+  std::vector<GroupTable> segments;
+  std::vector<GroupTable> fairness;
   std::vector<ImportanceRow> importance;
   std::vector<std::string> distribution_groups;
   std::vector<FeatureDistribution> distributions;

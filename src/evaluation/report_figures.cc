@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/number_format.h"
+#include "evaluation/internal/report_groups.h"
 
 namespace millrace::evaluation::internal {
 namespace {
@@ -376,6 +377,12 @@ std::vector<NamedFigure> AllFigures(const ReportData& data) {
   figures.push_back({"scores", ScoreFigure(data)});
   figures.push_back({"confusion", ConfusionFigure(data)});
   figures.push_back({"cost", CostFigure(data)});
+  if (auto segments = SegmentFigure(data.segments)) {
+    figures.push_back({"segments", *std::move(segments)});
+  }
+  if (auto fairness = FairnessFigure(data.fairness)) {
+    figures.push_back({"fairness", *std::move(fairness)});
+  }
   if (!data.importance.empty()) {
     figures.push_back({"importance", AllImportanceFigure(data)});
   }

@@ -71,6 +71,15 @@ void AddEvaluation(ReportData& data) {
   options.costs = {10, 10, 25, 0, "GBP"};
   options.threshold = 0.41;
   data.test = *EvaluateBinary({}, model, labels, options);
+  Grouping countries{"country", {"home", "<abroad>", "far"}, {}};
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    countries.group_of.push_back(i % 50 == 0 ? 2 : i % 3 == 0 ? 1 : 0);
+  }
+  GroupOptions grouped;
+  grouped.threshold = 0.41;
+  data.segments = {*MeasureGroups(model, labels, countries, grouped)};
+  data.fairness = data.segments;
+  data.fairness[0].measures = MeasureFairness(data.fairness[0].groups);
   data.validation =
       *EvaluateBinary({}, std::span(model).first(1500), std::span(labels).first(1500), options);
   data.baselines.push_back(*CompareWithBaseline(
@@ -135,8 +144,9 @@ ReportData MakeReport() {
 
 TEST(HtmlReport, HoldsEverySectionAndTheVerdict) {
   const std::string html = RenderHtmlReport(MakeReport());
-  for (const char* id : {"data", "learners", "baselines", "ranking", "calibration", "decision",
-                         "importance", "features", "checks", "gates", "lineage"}) {
+  for (const char* id :
+       {"data", "learners", "baselines", "ranking", "calibration", "decision", "segments",
+        "fairness", "importance", "features", "checks", "gates", "lineage"}) {
     EXPECT_THAT(html, HasSubstr("<section id=\"" + std::string(id) + "\">"));
     EXPECT_THAT(html, HasSubstr("<a href=\"#" + std::string(id) + "\">"));
   }
@@ -217,7 +227,7 @@ TEST(WritePlots, WritesEachPictureAsSvgAndPng) {
   ReportData data = MakeReport();
   const auto paths = WritePlots(dir / "plots", data);
   ASSERT_TRUE(paths.ok()) << paths.error().ToString();
-  EXPECT_EQ(paths->size(), 20U);
+  EXPECT_EQ(paths->size(), 24U);
   for (const std::filesystem::path& path : *paths) {
     EXPECT_GT(std::filesystem::file_size(path), 1000U) << path;
   }

@@ -85,12 +85,40 @@ def test_scikit_learn_measures_the_same_test_scores(report):
         assert abs(metrics[name] - value) < 1e-9, name
 
 
+def test_pandas_finds_the_same_groups_and_differences(finished, report):
+    scores = pandas.read_parquet(millrace.output(report, "test_scores.parquet"))
+    choice = json.loads(millrace.output(report, "choice.json").read_text())
+    events = pandas.read_parquet(finished / ".millrace/offline/transactions/transactions.parquet", columns=["customer_id", "invoice_date", "country"])
+    known = pandas.merge_asof(scores.sort_values("as_of", kind="stable"), events.sort_values("invoice_date", kind="stable"), left_on="as_of",
+                              right_on="invoice_date", by="customer_id", allow_exact_matches=False)
+    known["selected"] = known[choice["learner"]] >= choice["threshold"]
+    [fairness] = json.loads(millrace.output(report, "fairness.json").read_text())
+    assert fairness["column"] == "country" and fairness["minimum_rows"] == 100
+    judged = {group["group"]: group for group in fairness["groups"] if group["is_judged"]}
+    sizes = known["country"].value_counts()
+    assert set(judged) == set(sizes.index[sizes >= 100])
+    rates = {}
+    for name, group in judged.items():
+        own = known[known["country"] == name]
+        assert (group["rows"], group["positives"]) == (len(own), own["churned"].sum())
+        assert abs(group["selection_rate"]["value"] - own["selected"].mean()) < 1e-12
+        rates[name] = own[own["churned"] == 1]["selected"].mean()
+        assert abs(group["true_positive_rate"]["value"] - rates[name]) < 1e-12
+    metrics = millrace.stage(report, "evaluate")["metrics"]
+    assert abs(metrics["fairness/country/equal_opportunity_difference"] - (max(rates.values()) - min(rates.values()))) < 1e-12
+    segments = {table["column"]: table for table in json.loads(millrace.output(report, "segments.json").read_text())}
+    assert list(segments) == ["as_of", "country", "lifetime_value"]
+    for table in segments.values():
+        assert sum(group["rows"] for group in table["groups"]) == len(scores)
+
+
 def test_the_report_is_one_self_contained_page(report):
     page = millrace.output(report, "report.html").read_text()
     assert page.lstrip().lower().startswith("<!doctype html>")
     assert not re.search(r"(src|href)=[\"']https?:", page)
     assert page.count("<svg") >= 7
-    for word in ("ROC", "calibration", "lift", "confusion", "importance", "Drift", "days_since_last_purchase"):
+    for word in ("ROC", "calibration", "lift", "confusion", "importance", "Drift", "days_since_last_purchase",
+                 "ROC AUC by country", "Decisions by country", "demographic_parity_ratio"):
         assert word.lower() in page.lower(), word
 
 

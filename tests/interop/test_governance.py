@@ -76,11 +76,16 @@ def test_a_folder_without_signature_is_not_registered(shop, tmp_path):
 def test_the_card_tells_what_is_known(shop, tmp_path):
     text = models(shop, "card", "churn", "1")["markdown"]
     for part in ("# Model card: churn, version 1", "## Data", "## Features", "## Parameters", "## Metrics by segment", "## Gates", "## Lineage",
-                 "customer\\_activity", "as of 2011-07-01"):
+                 "customer\\_activity", "| 2011-07-01 |", "### Metrics by country", "## Fairness", "demographic\\_parity\\_difference"):
         assert part in text, part
+    assert "fairness was not measured" not in text
+    models(shop, "card", "churn", "1", "--output", tmp_path / "card.md")
+    text = (tmp_path / "card.md").read_text()
+    for name in ("segments", "fairness"):
+        assert f"(<card_{name}.svg>)" in text and "<svg" in (tmp_path / f"card_{name}.svg").read_text(), name
     models(shop, "card", "churn", "1", "--output", tmp_path / "card.html")
     page = (tmp_path / "card.html").read_text()
-    assert page.startswith("<!doctype html>") and "Metrics by segment" in page and "<script" not in page
+    assert page.startswith("<!doctype html>") and "Metrics by segment" in page and "Decisions by country" in page and "<script" not in page
 
 
 def test_lineage_goes_from_the_source_table_to_the_endpoint(shop, tmp_path):
