@@ -43,6 +43,8 @@ class AccessApiTest : public TrackingApiTest {
     parts.artifacts = artifacts_.get();
     parts.webhooks = webhooks_.get();
     parts.traces = traces_.get();
+    parts.evaluation_datasets = evaluation_datasets_.get();
+    parts.scorers = scorers_.get();
     parts.access = access_.get();
     return std::make_unique<Api>(Context{}, std::move(parts));
   }
@@ -436,6 +438,50 @@ TEST_F(AccessApiTest, TheAuditLogNamesWhoAsked) {
   const auto entries = tracking::ReadAudit(*metadata_, {.object = "models:/audited"}).value();
   ASSERT_EQ(entries.size(), 1U);
   EXPECT_EQ(entries[0].actor, "ann");
+}
+
+TEST_F(AccessApiTest, EvaluationDatasetsAndScorersBelongToTheirExperiments) {
+  const std::string datasets = "/api/3.0/mlflow/datasets";
+  const std::string scorers = "/api/3.0/mlflow/scorers";
+  const std::string anns = ExperimentOf("ann", "anns");
+  Give("bob", anns, Permission::kRead);
+  const json create = {{"name", "d"}, {"experiment_ids", {anns}}};
+  const std::string id =
+      Done(As("ann", "POST", datasets + "/create", create)).at("dataset").at("dataset_id");
+  const std::string one = datasets + "/" + id;
+  const json records = {{"records", R"([{"inputs": {"q": 1}}])"}};
+  EXPECT_EQ(As("ann", "POST", one + "/records", records).status, 200);
+
+  EXPECT_EQ(As("bob", "GET", one).status, 200);
+  EXPECT_EQ(As("bob", "GET", one + "/records").status, 200);
+  EXPECT_EQ(As("bob", "POST", one + "/records", records).status, 403);
+  EXPECT_EQ(As("bob", "DELETE", one).status, 403);
+  EXPECT_EQ(As("bob", "POST", datasets + "/create", create).status, 403);
+  EXPECT_EQ(As("bob", "POST", datasets + "/create", {{"name", "d"}}).status, 403) << "no place";
+  EXPECT_EQ(As("bob", "GET", datasets + "/d-nothing").status, 403);
+  const json search = {{"experiment_ids", {anns}}};
+  EXPECT_EQ(As("bob", "POST", datasets + "/search", search).status, 200);
+  EXPECT_EQ(As("bob", "POST", datasets + "/search", json::object()).status, 403) << "all there are";
+  const std::string bobs = ExperimentOf("bob", "bobs");
+  Give("ann", bobs, Permission::kNone);
+  EXPECT_EQ(As("ann", "POST", one + "/add-experiments", {{"experiment_ids", {bobs}}}).status, 403);
+
+  const json scorer = {{"experiment_id", anns}, {"name", "s"}, {"serialized_scorer", "{}"}};
+  EXPECT_EQ(As("bob", "POST", scorers + "/register", scorer).status, 403);
+  const std::string scorer_id =
+      Done(As("ann", "POST", scorers + "/register", scorer)).at("scorer_id");
+  const std::string named = "?name=s&experiment_id=" + anns;
+  EXPECT_EQ(As("bob", "GET", scorers + "/get" + named).status, 200);
+  EXPECT_EQ(As("bob", "GET", scorers + "/list?experiment_id=" + anns).status, 200);
+  EXPECT_EQ(As("bob", "GET", scorers + "/list").status, 403);
+  Give("bob", anns, Permission::kNone);
+  for (const std::string& target :
+       {one, one + "/records", one + "/experiment-ids", scorers + "/get" + named,
+        scorers + "/list?experiment_id=" + anns, scorers + "/list?experiment_ids=" + anns,
+        scorers + "/versions" + named, scorers + "/online-configs?scorer_ids=" + scorer_id}) {
+    EXPECT_EQ(As("bob", "GET", target).status, 403) << target;
+  }
+  EXPECT_EQ(As("bob", "POST", datasets + "/search", search).status, 403);
 }
 
 }  // namespace

@@ -275,6 +275,42 @@ Result<bool> AccessGuard::MayOnTraces(const User& user, const AccessRule& rule,
   return MayOnAll(user, rule, experiments);
 }
 
+Result<bool> AccessGuard::MayOnEvaluation(const User& user, const AccessRule& rule,
+                                          const RoutedRequest& request,
+                                          const Router::Match& match) const {
+  const auto on_some = [&](const std::vector<std::string>& experiments) -> Result<bool> {
+    return experiments.empty() ? Result<bool>(false) : MayOnAll(user, rule, experiments);
+  };
+  const bool is_dataset = rule.subject == AccessSubject::kEvaluationDataset ||
+                          rule.subject == AccessSubject::kEvaluationDatasetAndExperiments;
+  if (is_dataset) {
+    MILL_ASSIGN_OR_RETURN(const auto experiments,
+                          access_.ExperimentsOfEvaluationDataset(request.params.at(0)));
+    MILL_ASSIGN_OR_RETURN(const bool may, on_some(experiments));
+    if (!may || rule.subject == AccessSubject::kEvaluationDataset) {
+      return may;
+    }
+  }
+  MILL_ASSIGN_OR_RETURN(const Message in,
+                        Message::Read(request, match.action->fields, BuffersOfThisThread()));
+  if (rule.subject == AccessSubject::kScorers) {
+    std::vector<std::string> experiments;
+    for (const std::string& scorer_id : in.Texts(rule.field)) {
+      Result<std::string> id = access_.ExperimentOfScorer(scorer_id);
+      if (id.ok()) {
+        experiments.push_back(*std::move(id));
+      } else if (id.error().code() != ErrorCode::kNotFound) {
+        return id.error();  // one that is not there is left out of the reply
+      }
+    }
+    return MayOnAll(user, rule, experiments);
+  }
+  if (rule.subject == AccessSubject::kOneOrSomeExperiments && !in.Text("experiment_id").empty()) {
+    return MayOnAll(user, rule, {in.Text("experiment_id")});
+  }
+  return on_some(in.Texts(rule.field));
+}
+
 Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
                               const RoutedRequest& request, const Router::Match& match) const {
   const auto on_experiment = [&](const std::string& id) {
@@ -298,6 +334,12 @@ Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
     case AccessSubject::kNewTrace:
     case AccessSubject::kExperimentOfHeader:
       return MayOnTraces(user, rule, request, match);
+    case AccessSubject::kSomeExperiments:
+    case AccessSubject::kEvaluationDataset:
+    case AccessSubject::kEvaluationDatasetAndExperiments:
+    case AccessSubject::kOneOrSomeExperiments:
+    case AccessSubject::kScorers:
+      return MayOnEvaluation(user, rule, request, match);
     default:
       break;
   }

@@ -36,6 +36,8 @@ class OpenApiTest : public TrackingApiTest {
     parts.description = "openapi: 3.1.0\n";
     parts.webhooks = webhooks_.get();
     parts.traces = traces_.get();
+    parts.evaluation_datasets = evaluation_datasets_.get();
+    parts.scorers = scorers_.get();
     full_ = std::make_unique<Api>(Context{}, std::move(parts));
     const std::optional<YamlNode> paths = document_.Find("paths");
     for (const auto& [path, operations] : paths->entries()) {

@@ -247,6 +247,12 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.traces != nullptr) {
     internal::AddTraceRoutes(*parts.traces, impl_->router);
   }
+  if (parts.evaluation_datasets != nullptr) {
+    internal::AddEvaluationRoutes(*parts.evaluation_datasets, impl_->router);
+  }
+  if (parts.scorers != nullptr) {
+    internal::AddScorerRoutes(*parts.scorers, impl_->router);
+  }
   if (parts.registry != nullptr) {
     internal::AddRegistryRoutes(*parts.registry, impl_->router);
     internal::AddVersionRoutes(*parts.registry, impl_->router);

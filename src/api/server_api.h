@@ -20,7 +20,9 @@ class KeyValue;
 }  // namespace millrace::store
 namespace millrace::tracking {
 class Access;
+class EvaluationDatasets;
 class Registry;
+class Scorers;
 class TraceStore;
 class TrackingStore;
 class Webhooks;
@@ -53,6 +55,9 @@ struct ApiParts {
   std::string_view description = {};
   /// Null leaves the routes of webhooks out.
   tracking::Webhooks* webhooks = nullptr;
+  /// Null leaves their routes out.
+  tracking::EvaluationDatasets* evaluation_datasets = nullptr;
+  tracking::Scorers* scorers = nullptr;
 };
 
 /// Routes requests. Thread-safe: `Handle` may run in any number of threads.

@@ -16,6 +16,8 @@
 #include "base/memory.h"
 #include "net/http_server.h"
 #include "serving/endpoint.h"
+#include "tracking/evaluation_datasets.h"
+#include "tracking/scorers.h"
 
 namespace millrace::app {
 namespace {
@@ -94,6 +96,12 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_ASSIGN_OR_RETURN(const auto webhooks,
                         tracking::Webhooks::Open(environment.metadata(), *context.clock,
                                                  webhook_sender, webhook_options));
+  MILL_ASSIGN_OR_RETURN(const auto evaluation_datasets,
+                        tracking::EvaluationDatasets::Open(environment.tracking(),
+                                                           environment.metadata(), *context.clock));
+  MILL_ASSIGN_OR_RETURN(
+      const auto scorers,
+      tracking::Scorers::Open(environment.tracking(), environment.metadata(), *context.clock));
   // Who speaks over HTTP is not the user who runs the server.
   tracking::Registry registry = environment.registry().As("http");
   api::ApiParts parts;
@@ -104,6 +112,8 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
   parts.refuses_long_values = !environment.settings().truncates_long_values;
   parts.webhooks = webhooks.get();
+  parts.evaluation_datasets = evaluation_datasets.get();
+  parts.scorers = scorers.get();
   parts.traces = &environment.traces();
   parts.access = access;
   parts.security = SecurityOf(environment.settings());

@@ -191,6 +191,20 @@ Result<std::string> Access::ExperimentOfTrace(const std::string& trace_id) {
                   "Trace with ID '" + trace_id + "' not found.");
 }
 
+Result<std::string> Access::ExperimentOfScorer(const std::string& scorer_id) {
+  return OnlyText(metadata_, "SELECT experiment_id FROM scorers WHERE scorer_id = ?", scorer_id,
+                  "Scorer with ID '" + scorer_id + "' not found.");
+}
+
+Result<std::vector<std::string>> Access::ExperimentsOfEvaluationDataset(
+    const std::string& dataset_id) {
+  std::vector<std::string> ids;
+  MILL_RETURN_IF_ERROR(metadata_.ForEach(
+      "SELECT experiment_id FROM evaluation_dataset_experiments WHERE dataset_id = ?", {dataset_id},
+      [&ids](store::RowView row) { ids.push_back(std::to_string(store::IntOr(row[0], 0))); }));
+  return ids;
+}
+
 Result<std::string> Access::ExperimentOfName(const std::string& name) {
   return OnlyText(metadata_, "SELECT experiment_id FROM experiments WHERE name = ?", name,
                   "Could not find experiment with name " + name);

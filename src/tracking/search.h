@@ -29,7 +29,8 @@ enum class SearchTarget {
   kRegisteredModels,
   kModelVersions,
   kLoggedModels,
-  kTraces
+  kTraces,
+  kEvaluationDatasets
 };
 
 /// Where a field of a filter lives. Those from kMetadata on belong to traces alone.
@@ -75,6 +76,8 @@ struct Field {
   ///   - traces: request_id, status, client_request_id; timestamp_ms, execution_time_ms,
   ///     end_time_ms. "name" and "prompt" become tags, "run_id" metadata, "text" span content, as
   ///     in MLflow.
+  ///   - evaluation datasets: name, created_by, last_updated_by; created_time, last_update_time
+  ///     (whole numbers)
   std::string key;
   friend bool operator==(const Field&, const Field&) = default;
 };

@@ -80,11 +80,16 @@ constexpr std::array<View, 6> kTraceNumbers = {"end_time",          "end_time_ms
                                                "execution_time_ms", "timestamp",   "timestamp_ms"};
 constexpr std::array<View, 5> kTraceLists = {"client_request_id", "name", "request_id", "run_id",
                                              "status"};
+constexpr std::array<View, 5> kEvaluationFields = {"created_by", "created_time", "last_update_time",
+                                                   "last_updated_by", "name"};
+constexpr std::array<View, 3> kEvaluationOrders = {"created_time", "last_update_time", "name"};
+constexpr std::array<View, 2> kEvaluationNumbers = {"created_time", "last_update_time"};
+constexpr std::array<View, 1> kEvaluationLists = {"name"};
 constexpr std::array<View, 11> kTraceEntities = {
     "attribute",        "attributes", "expectation", "feedback", "issue", "metadata",
     "request_metadata", "span",       "tag",         "tags",     "trace"};
 
-constexpr std::array<FieldRules, 6> kRules = {
+constexpr std::array<FieldRules, 7> kRules = {
     FieldRules{.target = SearchTarget::kExperiments,
                .attributes = kExperimentFields,
                .order_attributes = kExperimentFields,
@@ -122,6 +127,12 @@ constexpr std::array<FieldRules, 6> kRules = {
                .is_loose = true,
                .allows_numbers = true,
                .quotes_invalid_clauses = true},
+    FieldRules{.target = SearchTarget::kEvaluationDatasets,
+               .attributes = kEvaluationFields,
+               .order_attributes = kEvaluationOrders,
+               .numeric = kEvaluationNumbers,
+               .lists = kEvaluationLists,
+               .wants_whole_numbers = true},
 };
 
 bool Contains(Names names, View name) {
@@ -214,6 +225,23 @@ Result<Field> ReadNarrowField(View entity, View key, Names valid, bool strips_fi
     return InvalidKey(looked_up, valid);
   }
   return Field{kind, std::string(bare)};
+}
+
+// Evaluation datasets: attributes alone, tags behind "tags.".
+Result<Field> ReadEvaluationField(View identifier, Names valid) {
+  const std::size_t dot = identifier.find('.');
+  if (dot == View::npos) {
+    const View bare = TrimBackticks(StripQuotes(identifier));
+    return Contains(valid, bare)
+               ? Result<Field>(Field{FieldKind::kAttribute, std::string(bare)})
+               : InvalidArgument("Invalid attribute key '" + std::string(bare) +
+                                 "' specified. Valid keys are: " + PythonSet(valid));
+  }
+  if (const View entity = identifier.substr(0, dot); entity != "tags") {
+    return InvalidArgument("Invalid identifier token '" + std::string(entity) + "' specified");
+  }
+  return Field{FieldKind::kTag,
+               std::string(TrimBackticks(StripQuotes(identifier.substr(dot + 1))))};
 }
 
 Result<Field> ReadLoggedField(View entity, View key, Names valid) {
@@ -354,6 +382,24 @@ Result<void> CheckRegistryComparator(const FieldRules& rules, const Field& field
              : InvalidArgument("Invalid comparator for attribute: " + comparator);
 }
 
+Result<void> CheckEvaluationComparator(const FieldRules& rules, const Field& field,
+                                       const std::string& comparator) {
+  if (field.kind == FieldKind::kTag) {
+    return Contains(kTagComparators, comparator)
+               ? Result<void>()
+               : InvalidArgument("Invalid comparator for tag: " + comparator);
+  }
+  if (rules.IsNumeric(field.key)) {
+    return Contains(kNumberComparators, comparator)
+               ? Result<void>()
+               : InvalidArgument("Invalid comparator for numeric attribute: " + comparator);
+  }
+  const bool is_list = comparator == "IN" && field.key == "name";
+  return is_list || Contains(kTagComparators, comparator)
+             ? Result<void>()
+             : InvalidArgument("Invalid comparator for string attribute: " + comparator);
+}
+
 Result<void> CheckLoggedComparator(const FieldRules& rules, const Field& field,
                                    const std::string& comparator) {
   const bool is_number = field.kind == FieldKind::kMetric ||
@@ -397,6 +443,8 @@ Result<Field> Read(const FieldRules& rules, View identifier, Names valid) {
       return ReadWideField(rules.target, entity, key, valid);
     case SearchTarget::kLoggedModels:
       return ReadLoggedField(entity, key, valid);
+    case SearchTarget::kEvaluationDatasets:
+      return ReadEvaluationField(identifier, valid);
     case SearchTarget::kExperiments:
       return ReadNarrowField(entity, key, valid, true);
     default:
@@ -468,6 +516,8 @@ Result<void> FieldRules::CheckComparator(const Field& field, const std::string& 
       return CheckRegistryComparator(*this, field, comparator);
     case SearchTarget::kLoggedModels:
       return CheckLoggedComparator(*this, field, comparator);
+    case SearchTarget::kEvaluationDatasets:
+      return CheckEvaluationComparator(*this, field, comparator);
     case SearchTarget::kTraces:
       break;
   }

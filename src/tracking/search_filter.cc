@@ -319,7 +319,7 @@ Result<void> ConvertNumericText(const FieldRules& rules, Clause& clause) {
   };
   if (const auto* number = std::get_if<double>(&clause.value)) {
     const std::string text = internal::PythonFloat(*number);
-    return invalid(rules.target == SearchTarget::kExperiments ? "'" + text + "'" : text);
+    return invalid(rules.target == SearchTarget::kModelVersions ? text : "'" + text + "'");
   }
   if (const auto* text = std::get_if<std::string>(&clause.value)) {
     const std::optional<std::int64_t> whole = internal::ParseWhole(*text);

@@ -126,8 +126,9 @@ Result<std::vector<OrderTerm>> ParseOrderBy(const std::vector<std::string>& orde
     MILL_RETURN_IF_ERROR(CheckKind(target, field));
     const bool is_known = std::any_of(terms.begin(), terms.end(),
                                       [&](const OrderTerm& term) { return term.field == field; });
-    // MLflow lets experiments repeat a field, without an effect.
-    if (is_known && target != SearchTarget::kExperiments) {
+    // MLflow lets experiments and evaluation datasets repeat a field, without an effect.
+    if (is_known && target != SearchTarget::kExperiments &&
+        target != SearchTarget::kEvaluationDatasets) {
       return InvalidArgument("`order_by` contains duplicate fields: " + PythonList(order_by));
     }
     terms.push_back({.field = std::move(field), .is_ascending = written.is_ascending});

@@ -108,6 +108,11 @@ Result<std::unique_ptr<TrackingStore>> TrackingStore::Open(store::Metadata& meta
   return std::make_unique<TrackingStore>(std::move(impl));
 }
 
+Result<void> TrackingStore::Write(const std::function<Result<void>(store::Metadata&)>& write) {
+  return impl_->Write(
+      [&](store::Metadata& sql, WriteScope& /*scope*/) -> Result<void> { return write(sql); });
+}
+
 Result<void> TrackingStore::Impl::Write(
     const std::function<Result<void>(store::Metadata&, WriteScope&)>& write) {
   return writer->Run([&](WriteScope& scope) -> Result<void> {

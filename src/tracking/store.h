@@ -264,6 +264,9 @@ class TrackingStore {
 
   // Upkeep.
 
+  /// Runs a write of another part of this module in the same group commit, and waits until it is
+  /// durable. All or nothing; not from within a write.
+  Result<void> Write(const std::function<Result<void>(store::Metadata&)>& write);
   /// Ids of deleted runs, deleted at least `older_than` ago, that EraseRuns would erase.
   Result<std::vector<RunInfo>> DeletedRuns(std::chrono::milliseconds older_than);
   /// Erases deleted runs for good, with everything that was logged to them; artifacts are the

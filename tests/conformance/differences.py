@@ -9,17 +9,11 @@ DIFFERENCES = {
 INTERNALS = "is about MLflow's own Python, its SQL or its migrations; no client sees that"
 LOCATIONS = "calls the Python store with locations of its own; what a client sees of them is in test_experiments and test_artifacts"
 WORKSPACES = "is about MLflow's multi-tenant workspaces, which the server says it does not have"
-GENAI = "is about evaluation of language models (assessments, scorers, evaluation datasets), which the server does not offer"
+GENAI = "is about evaluation of language models (assessments), which the server does not offer"
 SPANS = "searches inside spans of language model traces; traces are stored and searched by name, tag, metadata, state and time"
 UNANSWERED = {
     "*workspace*": WORKSPACES,
     "*assessment*": GENAI,
-    "*scorer*": GENAI,
-    "*evaluation_dataset*": GENAI,
-    "*_experiments_rest_tracking": GENAI,
-    "*dataset_experiment_association*": GENAI,
-    "tests/store/tracking/*::test_dataset_*": GENAI,
-    "tests/store/tracking/*::test_sql_dataset_*": GENAI,
     "*filter_correlation*": GENAI,
     "*feedback*": GENAI,
     "*expectation*": GENAI,

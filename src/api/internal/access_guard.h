@@ -62,6 +62,8 @@ class AccessGuard {
   Result<bool> May(const tracking::User& user, const AccessRule& rule, const RoutedRequest& request,
                    const Router::Match& match) const;
   /// For rules about traces.
+  Result<bool> MayOnEvaluation(const tracking::User& user, const AccessRule& rule,
+                               const RoutedRequest& request, const Router::Match& match) const;
   Result<bool> MayOnTraces(const tracking::User& user, const AccessRule& rule,
                            const RoutedRequest& request, const Router::Match& match) const;
   Result<bool> MayOnAll(const tracking::User& user, const AccessRule& rule,

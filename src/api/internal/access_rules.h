@@ -56,6 +56,17 @@ enum class AccessSubject : std::uint8_t {
   kTraces,
   /// The experiment of a trace that is to be made, and that of the trace where it is there already.
   kNewTrace,
+  /// The experiments whose ids are in the list `field`: all of them, and at least one.
+  kSomeExperiments,
+  /// The experiments of the evaluation dataset whose id is the first parameter of the path: all of
+  /// them, and at least one.
+  kEvaluationDataset,
+  /// The same, and those of kSomeExperiments.
+  kEvaluationDatasetAndExperiments,
+  /// The experiment in experiment_id, or those of kSomeExperiments.
+  kOneOrSomeExperiments,
+  /// The experiments of the scorers whose ids are in the list `field`.
+  kScorers,
   /// The experiment in the header field X-MLflow-Experiment-Id.
   kExperimentOfHeader,
   /// The resource named by the fields resource_type and resource_id.

@@ -16,7 +16,9 @@ class ArtifactStore;
 }
 namespace millrace::tracking {
 class Access;
+class EvaluationDatasets;
 class Registry;
+class Scorers;
 class TraceStore;
 class TrackingStore;
 class Webhooks;
@@ -53,6 +55,10 @@ void AddMetricRoutes(tracking::TrackingStore& store, Router& router);
 void AddLoggedModelRoutes(tracking::TrackingStore& store, Router& router);
 /// /traces/... of both protocols, and OpenTelemetry's /v1/traces.
 void AddTraceRoutes(tracking::TraceStore& store, Router& router);
+/// /api/3.0/mlflow/datasets/...
+void AddEvaluationRoutes(tracking::EvaluationDatasets& datasets, Router& router);
+/// /api/3.0/mlflow/scorers/...
+void AddScorerRoutes(tracking::Scorers& scorers, Router& router);
 /// /registered-models/...
 void AddRegistryRoutes(tracking::Registry& registry, Router& router);
 /// /model-versions/...

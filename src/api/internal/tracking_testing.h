@@ -22,7 +22,9 @@
 #include "serving/endpoint.h"
 #include "store/metadata.h"
 #include "store/workspace.h"
+#include "tracking/evaluation_datasets.h"
 #include "tracking/registry.h"
+#include "tracking/scorers.h"
 #include "tracking/store.h"
 #include "tracking/traces.h"
 #include "tracking/webhooks.h"
@@ -53,8 +55,13 @@ class TrackingApiTest : public ::testing::Test {
     registry_ = tracking::Registry::Open(*metadata_, clock_).value();
     webhooks_ = tracking::Webhooks::Open(*metadata_, clock_, receiver_).value();
     traces_ = tracking::TraceStore::Open(*metadata_, clock_).value();
+    evaluation_datasets_ =
+        tracking::EvaluationDatasets::Open(*tracking_, *metadata_, clock_).value();
+    scorers_ = tracking::Scorers::Open(*tracking_, *metadata_, clock_).value();
     ApiParts parts;
     parts.endpoints = &endpoints_;
+    parts.evaluation_datasets = evaluation_datasets_.get();
+    parts.scorers = scorers_.get();
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
     parts.webhooks = webhooks_.get();
@@ -65,6 +72,8 @@ class TrackingApiTest : public ::testing::Test {
     api_.reset();
     webhooks_.reset();
     traces_.reset();
+    evaluation_datasets_.reset();
+    scorers_.reset();
     registry_.reset();
     tracking_.reset();
     metadata_.reset();
@@ -129,6 +138,8 @@ class TrackingApiTest : public ::testing::Test {
   ThankfulReceiver receiver_;
   std::unique_ptr<tracking::Webhooks> webhooks_;
   std::unique_ptr<tracking::TraceStore> traces_;
+  std::unique_ptr<tracking::EvaluationDatasets> evaluation_datasets_;
+  std::unique_ptr<tracking::Scorers> scorers_;
   serving::EndpointSet endpoints_;
   std::unique_ptr<Api> api_;
 };
