@@ -113,6 +113,9 @@ constexpr AccessRule kRules[] = {
     {"POST", "/mlflow/traces/link-to-run", kRun, kEdit},
     {"POST", "/mlflow/traces/link-prompts", kTraceOfField, kEdit, "trace_id"},
     {"POST", "/mlflow/traces/delete-traces", kExperiment, kManage, "experiment_id"},
+    {"POST", "/mlflow/traces/metrics", kAllExperiments, kRead, "experiment_ids"},
+    {"POST", "/mlflow/traces/calculate-filter-correlation", kAllExperiments, kRead,
+     "experiment_ids"},
     {"GET", "/mlflow/get-trace-artifact", kTraceOfField, kRead, "request_id"},
     {"POST", "/v1/traces", kExperimentOfHeader, kEdit},
 

@@ -246,6 +246,7 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   }
   if (parts.traces != nullptr) {
     internal::AddTraceRoutes(*parts.traces, impl_->router);
+    internal::AddTraceMetricRoutes(*parts.traces, impl_->router);
   }
   if (parts.evaluation_datasets != nullptr) {
     internal::AddEvaluationRoutes(*parts.evaluation_datasets, impl_->router);

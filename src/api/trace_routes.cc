@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/internal/inflate.h"
 #include "api/internal/mount.h"
 #include "api/internal/otlp.h"
 #include "api/internal/replies.h"
@@ -23,6 +24,8 @@ using nlohmann::json;
 using tracking::TraceStore;
 using enum FieldType;
 
+// What a body may hold that is not compressed.
+constexpr std::size_t kMaxInflated = 64 * 1024 * 1024;
 constexpr Field kStart[] = {{.name = "trace", .type = kObject, .is_required = true}};
 constexpr Field kSearch[] = {
     {.name = "locations", .type = kObjects, .is_required = true},
@@ -271,14 +274,21 @@ net::Response ExportSpans(TraceStore& store, const net::Request& request) {
     return OtlpError(400, "Invalid Content-Type: " + std::string(type) +
                               ". Expected: application/x-protobuf or application/json");
   }
+  std::string inflated;
   if (const std::string_view encoding = request.Header("Content-Encoding"); !encoding.empty()) {
-    return OtlpError(400, "Unsupported Content-Encoding: " + std::string(encoding));
+    Result<std::string> body = Inflate(request.body, encoding, kMaxInflated);
+    if (!body.ok()) {
+      const bool is_too_large = body.error().code() == ErrorCode::kResourceExhausted;
+      return OtlpError(is_too_large ? 413 : 400, body.error().message());
+    }
+    inflated = *std::move(body);
   }
+  const std::string_view body = inflated.empty() ? request.body : inflated;
   const std::string_view experiment = request.Header("X-MLflow-Experiment-Id");
   if (experiment.empty()) {
     return OtlpError(422, "the header x-mlflow-experiment-id is missing");
   }
-  const auto batches = ParseOtlp(request.body, media == "application/json");
+  const auto batches = ParseOtlp(body, media == "application/json");
   if (!batches.ok()) {
     const bool is_format = batches.error().message() == "Invalid OpenTelemetry format";
     return OtlpError(is_format ? 400 : 422, batches.error().message());

@@ -224,6 +224,22 @@ Result<void> PutAssessment(store::Metadata& metadata, const Assessment& a) {
        OrNull(a.overrides), base::DumpJson(pairs), std::int64_t{a.is_valid ? 1 : 0}});
 }
 
+nlohmann::json AssessmentValue(std::string_view kind, std::string_view body) {
+  const auto parsed = base::ParseJson(body, "assessment");
+  if (!parsed.ok() || !parsed->is_object()) {
+    return {};
+  }
+  if (const auto at = parsed->find("value"); at != parsed->end()) {
+    return *at;
+  }
+  const auto packed = parsed->find("serialized_value");
+  if (kind != "expectation" || packed == parsed->end() || !packed->is_object()) {
+    return {};
+  }
+  const auto inner = base::ParseJson(packed->value("value", "null"), "assessment");
+  return inner.ok() ? *inner : nlohmann::json();
+}
+
 Result<std::string> ActiveExperimentLocation(store::Metadata& metadata,
                                              std::int64_t experiment_id) {
   MILL_ASSIGN_OR_RETURN(

@@ -72,30 +72,19 @@ FieldValue ValueOf(const Candidate& trace, const Field& field) {
 }
 
 /// An assessment's value: as a JSON text, and what it holds.
-struct AssessmentValue {
+struct Judged {
   std::string text;
   json value;
 };
 
-AssessmentValue ValueOf(const std::string& kind, std::string_view body) {
-  AssessmentValue result{"null", nullptr};
-  const auto parsed = base::ParseJson(body, "assessment");
-  if (!parsed.ok() || !parsed->is_object()) {
-    return result;
-  }
-  if (const auto at = parsed->find("value"); at != parsed->end()) {
-    result.value = *at;
-  } else if (const auto packed = parsed->find("serialized_value");
-             kind == "expectation" && packed != parsed->end() && packed->is_object()) {
-    const auto inner = base::ParseJson(packed->value("value", "null"), "assessment");
-    result.value = inner.ok() ? *inner : json();
-  }
-  result.text = base::DumpJson(result.value);
-  return result;
+Judged ValueOf(const std::string& kind, std::string_view body) {
+  json value = AssessmentValue(kind, body);
+  std::string text = base::DumpJson(value);
+  return {std::move(text), std::move(value)};
 }
 
 // A text is compared as it is or in its quotes; only numbers are less or greater.
-bool MatchesAssessment(const ClauseTest& test, const AssessmentValue& value) {
+bool MatchesAssessment(const ClauseTest& test, const Judged& value) {
   switch (test.clause().comparator) {
     case Comparator::kLess:
     case Comparator::kLessEqual:

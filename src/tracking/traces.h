@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "tracking/trace_metrics.h"
 #include "tracking/types.h"
 
 namespace millrace::store {
@@ -151,6 +152,11 @@ class TraceStore {
   Result<Page<TraceInfo>> Search(const TraceSearch& search);
   /// How many went.
   Result<std::int64_t> Delete(const TraceDeletion& deletion);
+  /// See trace_metrics.h.
+  Result<std::vector<TraceMetricPoint>> QueryMetrics(const TraceMetricQuery& query);
+  Result<FilterCorrelation> Correlate(const std::vector<std::string>& experiment_ids,
+                                      const std::string& filter1, const std::string& filter2,
+                                      const std::string& base_filter);
 
   Result<void> SetTag(const std::string& trace_id, const std::string& key,
                       const std::string& value);

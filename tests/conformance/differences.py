@@ -14,7 +14,7 @@ SPANS = "searches inside spans of language model traces; traces are stored and s
 UNANSWERED = {
     "*workspace*": WORKSPACES,
     "*assessment*": GENAI,
-    "*filter_correlation*": GENAI,
+    "*filter_correlation*": "repeats the correlation of filters with other numbers",
     "*feedback*": GENAI,
     "*expectation*": GENAI,
     "*search_traces*": SPANS,

@@ -55,6 +55,8 @@ void AddMetricRoutes(tracking::TrackingStore& store, Router& router);
 void AddLoggedModelRoutes(tracking::TrackingStore& store, Router& router);
 /// /traces/... of both protocols, and OpenTelemetry's /v1/traces.
 void AddTraceRoutes(tracking::TraceStore& store, Router& router);
+/// /api/3.0/mlflow/traces/{metrics,calculate-filter-correlation}.
+void AddTraceMetricRoutes(tracking::TraceStore& store, Router& router);
 /// /api/3.0/mlflow/datasets/...
 void AddEvaluationRoutes(tracking::EvaluationDatasets& datasets, Router& router);
 /// /api/3.0/mlflow/scorers/...

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "base/result.h"
 #include "store/metadata.h"
 #include "tracking/search.h"
@@ -33,6 +35,8 @@ Result<void> PutTracePair(store::Metadata& metadata, std::string_view table,
                           const std::string& trace_id, const std::string& key,
                           const std::string& value);
 Result<void> PutAssessment(store::Metadata& metadata, const Assessment& assessment);
+/// What an assessment says, from its `kind` and `body`; null where it says nothing.
+nlohmann::json AssessmentValue(std::string_view kind, std::string_view body);
 
 /// The experiment's folder of artifacts; kNotFound without it, kFailedPrecondition if it is
 /// deleted.
