@@ -45,6 +45,7 @@ class AccessApiTest : public TrackingApiTest {
     parts.traces = traces_.get();
     parts.evaluation_datasets = evaluation_datasets_.get();
     parts.scorers = scorers_.get();
+    parts.issues = issues_.get();
     parts.access = access_.get();
     return std::make_unique<Api>(Context{}, std::move(parts));
   }
@@ -482,6 +483,26 @@ TEST_F(AccessApiTest, EvaluationDatasetsAndScorersBelongToTheirExperiments) {
     EXPECT_EQ(As("bob", "GET", target).status, 403) << target;
   }
   EXPECT_EQ(As("bob", "POST", datasets + "/search", search).status, 403);
+}
+
+TEST_F(AccessApiTest, IssuesBelongToTheirExperiment) {
+  const std::string issues = "/api/3.0/mlflow/issues";
+  const std::string anns = ExperimentOf("ann", "anns");
+  Give("bob", anns, Permission::kRead);
+  const json create = {{"experiment_id", anns}, {"name", "n"}, {"description", "d"}};
+  const std::string id = Done(As("ann", "POST", issues, create)).at("issue").at("issue_id");
+  const json search = {{"experiment_id", anns}};
+  EXPECT_EQ(As("bob", "POST", issues, create).status, 403);
+  EXPECT_EQ(As("bob", "GET", issues + "/" + id).status, 200);
+  EXPECT_EQ(As("bob", "PATCH", issues + "/" + id, {{"name", "m"}}).status, 403);
+  EXPECT_EQ(As("bob", "POST", issues + "/search", search).status, 200);
+  EXPECT_EQ(As("bob", "POST", issues + "/search", json::object()).status, 403);
+  EXPECT_EQ(
+      As("bob", "POST", issues + "/search", {{"", {anns}}, {"experiment_ids", {anns}}}).status, 403)
+      << "only experiment_id counts";
+  Give("bob", anns, Permission::kNone);
+  EXPECT_EQ(As("bob", "GET", issues + "/" + id).status, 403);
+  EXPECT_EQ(As("bob", "POST", issues + "/search", search).status, 403);
 }
 
 }  // namespace

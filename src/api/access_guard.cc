@@ -281,6 +281,10 @@ Result<bool> AccessGuard::MayOnEvaluation(const User& user, const AccessRule& ru
   const auto on_some = [&](const std::vector<std::string>& experiments) -> Result<bool> {
     return experiments.empty() ? Result<bool>(false) : MayOnAll(user, rule, experiments);
   };
+  if (rule.subject == AccessSubject::kIssue) {
+    MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfIssue(request.params.at(0)));
+    return MayOnAll(user, rule, {id});
+  }
   const bool is_dataset = rule.subject == AccessSubject::kEvaluationDataset ||
                           rule.subject == AccessSubject::kEvaluationDatasetAndExperiments;
   if (is_dataset) {
@@ -307,6 +311,9 @@ Result<bool> AccessGuard::MayOnEvaluation(const User& user, const AccessRule& ru
   }
   if (rule.subject == AccessSubject::kOneOrSomeExperiments && !in.Text("experiment_id").empty()) {
     return MayOnAll(user, rule, {in.Text("experiment_id")});
+  }
+  if (rule.field.empty()) {
+    return false;
   }
   return on_some(in.Texts(rule.field));
 }
@@ -338,6 +345,7 @@ Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
     case AccessSubject::kEvaluationDataset:
     case AccessSubject::kEvaluationDatasetAndExperiments:
     case AccessSubject::kOneOrSomeExperiments:
+    case AccessSubject::kIssue:
     case AccessSubject::kScorers:
       return MayOnEvaluation(user, rule, request, match);
     default:

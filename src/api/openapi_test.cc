@@ -38,6 +38,7 @@ class OpenApiTest : public TrackingApiTest {
     parts.traces = traces_.get();
     parts.evaluation_datasets = evaluation_datasets_.get();
     parts.scorers = scorers_.get();
+    parts.issues = issues_.get();
     full_ = std::make_unique<Api>(Context{}, std::move(parts));
     const std::optional<YamlNode> paths = document_.Find("paths");
     for (const auto& [path, operations] : paths->entries()) {

@@ -251,6 +251,9 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.evaluation_datasets != nullptr) {
     internal::AddEvaluationRoutes(*parts.evaluation_datasets, impl_->router);
   }
+  if (parts.issues != nullptr) {
+    internal::AddIssueRoutes(*parts.issues, impl_->router);
+  }
   if (parts.scorers != nullptr) {
     internal::AddScorerRoutes(*parts.scorers, impl_->router);
   }

@@ -21,6 +21,7 @@ class KeyValue;
 namespace millrace::tracking {
 class Access;
 class EvaluationDatasets;
+class Issues;
 class Registry;
 class Scorers;
 class TraceStore;
@@ -58,6 +59,7 @@ struct ApiParts {
   /// Null leaves their routes out.
   tracking::EvaluationDatasets* evaluation_datasets = nullptr;
   tracking::Scorers* scorers = nullptr;
+  tracking::Issues* issues = nullptr;
 };
 
 /// Routes requests. Thread-safe: `Handle` may run in any number of threads.

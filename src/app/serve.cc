@@ -17,6 +17,7 @@
 #include "net/http_server.h"
 #include "serving/endpoint.h"
 #include "tracking/evaluation_datasets.h"
+#include "tracking/issues.h"
 #include "tracking/scorers.h"
 
 namespace millrace::app {
@@ -102,6 +103,9 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   MILL_ASSIGN_OR_RETURN(
       const auto scorers,
       tracking::Scorers::Open(environment.tracking(), environment.metadata(), *context.clock));
+  MILL_ASSIGN_OR_RETURN(
+      const auto issues,
+      tracking::Issues::Open(environment.tracking(), environment.metadata(), *context.clock));
   // Who speaks over HTTP is not the user who runs the server.
   tracking::Registry registry = environment.registry().As("http");
   api::ApiParts parts;
@@ -114,6 +118,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.webhooks = webhooks.get();
   parts.evaluation_datasets = evaluation_datasets.get();
   parts.scorers = scorers.get();
+  parts.issues = issues.get();
   parts.traces = &environment.traces();
   parts.access = access;
   parts.security = SecurityOf(environment.settings());

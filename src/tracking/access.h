@@ -143,13 +143,14 @@ class Access {
 
   Permission default_permission() const { return options_.default_permission; }
 
-  // Which experiment decides about a run, a logged model (deleted ones too), a trace or a scorer;
-  // kNotFound in MLflow's words.
+  // Which experiment decides about a run, a logged model (deleted ones too), a trace, a scorer or
+  // an issue; kNotFound in MLflow's words.
 
   Result<std::string> ExperimentOfRun(const std::string& run_id);
   Result<std::string> ExperimentOfLoggedModel(const std::string& model_id);
   Result<std::string> ExperimentOfTrace(const std::string& trace_id);
   Result<std::string> ExperimentOfScorer(const std::string& scorer_id);
+  Result<std::string> ExperimentOfIssue(const std::string& issue_id);
   /// Which experiments decide together about an evaluation dataset; none for one that is not there.
   Result<std::vector<std::string>> ExperimentsOfEvaluationDataset(const std::string& dataset_id);
   /// By name; kNotFound.

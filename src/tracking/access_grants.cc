@@ -196,6 +196,11 @@ Result<std::string> Access::ExperimentOfScorer(const std::string& scorer_id) {
                   "Scorer with ID '" + scorer_id + "' not found.");
 }
 
+Result<std::string> Access::ExperimentOfIssue(const std::string& issue_id) {
+  return OnlyText(metadata_, "SELECT experiment_id FROM issues WHERE issue_id = ?", issue_id,
+                  "Issue with ID '" + issue_id + "' not found");
+}
+
 Result<std::vector<std::string>> Access::ExperimentsOfEvaluationDataset(
     const std::string& dataset_id) {
   std::vector<std::string> ids;

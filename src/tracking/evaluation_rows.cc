@@ -70,10 +70,29 @@ CREATE TABLE scorer_schedules (
   filter TEXT);
 )sql";
 
+// Version 2: issues. root_causes and categories are JSON lists of texts; what was not said is ''.
+constexpr std::string_view kEvaluation2 = R"sql(
+CREATE TABLE issues (
+  issue_id TEXT PRIMARY KEY,
+  experiment_id INTEGER NOT NULL REFERENCES experiments(experiment_id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  status TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  root_causes TEXT NOT NULL,
+  categories TEXT NOT NULL,
+  source_run_id TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  created_time INTEGER NOT NULL,
+  last_update_time INTEGER NOT NULL);
+CREATE INDEX issues_by_experiment ON issues (experiment_id);
+)sql";
+
 }  // namespace
 
 Result<void> MigrateEvaluation(store::Metadata& metadata) {
-  const std::vector<store::Migration> migrations = {{"evaluation", 1, std::string(kEvaluation)}};
+  const std::vector<store::Migration> migrations = {{"evaluation", 1, std::string(kEvaluation)},
+                                                    {"evaluation", 2, std::string(kEvaluation2)}};
   return metadata.Migrate(migrations);
 }
 

@@ -30,7 +30,8 @@ enum class SearchTarget {
   kModelVersions,
   kLoggedModels,
   kTraces,
-  kEvaluationDatasets
+  kEvaluationDatasets,
+  kIssues
 };
 
 /// Where a field of a filter lives. Those from kMetadata on belong to traces alone.
@@ -78,6 +79,7 @@ struct Field {
   ///     in MLflow.
   ///   - evaluation datasets: name, created_by, last_updated_by; created_time, last_update_time
   ///     (whole numbers)
+  ///   - issues: status, source_run_id
   std::string key;
   friend bool operator==(const Field&, const Field&) = default;
 };

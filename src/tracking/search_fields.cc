@@ -85,11 +85,13 @@ constexpr std::array<View, 5> kEvaluationFields = {"created_by", "created_time",
 constexpr std::array<View, 3> kEvaluationOrders = {"created_time", "last_update_time", "name"};
 constexpr std::array<View, 2> kEvaluationNumbers = {"created_time", "last_update_time"};
 constexpr std::array<View, 1> kEvaluationLists = {"name"};
+constexpr std::array<View, 2> kIssueFields = {"source_run_id", "status"};
+constexpr std::array<View, 2> kEqualities = {"!=", "="};
 constexpr std::array<View, 11> kTraceEntities = {
     "attribute",        "attributes", "expectation", "feedback", "issue", "metadata",
     "request_metadata", "span",       "tag",         "tags",     "trace"};
 
-constexpr std::array<FieldRules, 7> kRules = {
+constexpr std::array<FieldRules, 8> kRules = {
     FieldRules{.target = SearchTarget::kExperiments,
                .attributes = kExperimentFields,
                .order_attributes = kExperimentFields,
@@ -133,6 +135,7 @@ constexpr std::array<FieldRules, 7> kRules = {
                .numeric = kEvaluationNumbers,
                .lists = kEvaluationLists,
                .wants_whole_numbers = true},
+    FieldRules{.target = SearchTarget::kIssues, .attributes = kIssueFields},
 };
 
 bool Contains(Names names, View name) {
@@ -242,6 +245,13 @@ Result<Field> ReadEvaluationField(View identifier, Names valid) {
   }
   return Field{FieldKind::kTag,
                std::string(TrimBackticks(StripQuotes(identifier.substr(dot + 1))))};
+}
+
+Result<Field> ReadIssueField(View identifier, Names valid) {
+  const View bare = TrimBackticks(StripQuotes(identifier));
+  return Contains(valid, bare) ? Result<Field>(Field{FieldKind::kAttribute, std::string(bare)})
+                               : InvalidArgument("Invalid filter field '" + std::string(bare) +
+                                                 "'. Supported fields: " + PythonSet(valid));
 }
 
 Result<Field> ReadLoggedField(View entity, View key, Names valid) {
@@ -445,6 +455,8 @@ Result<Field> Read(const FieldRules& rules, View identifier, Names valid) {
       return ReadLoggedField(entity, key, valid);
     case SearchTarget::kEvaluationDatasets:
       return ReadEvaluationField(identifier, valid);
+    case SearchTarget::kIssues:
+      return ReadIssueField(identifier, valid);
     case SearchTarget::kExperiments:
       return ReadNarrowField(entity, key, valid, true);
     default:
@@ -518,6 +530,11 @@ Result<void> FieldRules::CheckComparator(const Field& field, const std::string& 
       return CheckLoggedComparator(*this, field, comparator);
     case SearchTarget::kEvaluationDatasets:
       return CheckEvaluationComparator(*this, field, comparator);
+    case SearchTarget::kIssues:
+      return Contains(kEqualities, comparator)
+                 ? Result<void>()
+                 : InvalidArgument("Invalid comparator '" + comparator +
+                                   "'. Supported comparators: " + PythonSet(kEqualities));
     case SearchTarget::kTraces:
       break;
   }

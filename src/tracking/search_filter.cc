@@ -253,7 +253,7 @@ Result<Value> ReadValue(const FieldRules& rules, const Field& field, std::string
   return AttributeValue(rules, field.key, node);
 }
 
-// Logged models take any word for a text, quoted or not.
+// Logged models and issues take any word for a text, quoted or not.
 Result<Value> LoggedModelValue(const FieldRules& rules, const Field& field, const Node& node) {
   if (field.kind == FieldKind::kMetric || rules.IsNumeric(field.key)) {
     if (!IsNumber(node)) {
@@ -346,7 +346,7 @@ Result<Clause> ReadClause(const FieldRules& rules, const Phrase& phrase) {
   }
   if (is_null_test) {
     MILL_RETURN_IF_ERROR(rules.CheckNullTest(clause.field));
-  } else if (rules.target == SearchTarget::kLoggedModels) {
+  } else if (rules.target == SearchTarget::kLoggedModels || rules.target == SearchTarget::kIssues) {
     MILL_RETURN_IF_ERROR(rules.CheckComparator(clause.field, comparator));
     MILL_ASSIGN_OR_RETURN(clause.value, LoggedModelValue(rules, clause.field, phrase.right));
   } else {

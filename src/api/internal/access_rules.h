@@ -63,8 +63,10 @@ enum class AccessSubject : std::uint8_t {
   kEvaluationDataset,
   /// The same, and those of kSomeExperiments.
   kEvaluationDatasetAndExperiments,
-  /// The experiment in experiment_id, or those of kSomeExperiments.
+  /// The experiment in experiment_id, or those of kSomeExperiments; without a `field`, no others.
   kOneOrSomeExperiments,
+  /// The experiment of the issue whose id is the first parameter of the path.
+  kIssue,
   /// The experiments of the scorers whose ids are in the list `field`.
   kScorers,
   /// The experiment in the header field X-MLflow-Experiment-Id.

@@ -17,6 +17,7 @@ class ArtifactStore;
 namespace millrace::tracking {
 class Access;
 class EvaluationDatasets;
+class Issues;
 class Registry;
 class Scorers;
 class TraceStore;
@@ -61,6 +62,8 @@ void AddTraceMetricRoutes(tracking::TraceStore& store, Router& router);
 void AddEvaluationRoutes(tracking::EvaluationDatasets& datasets, Router& router);
 /// /api/3.0/mlflow/scorers/...
 void AddScorerRoutes(tracking::Scorers& scorers, Router& router);
+/// /api/3.0/mlflow/issues...
+void AddIssueRoutes(tracking::Issues& issues, Router& router);
 /// /registered-models/...
 void AddRegistryRoutes(tracking::Registry& registry, Router& router);
 /// /model-versions/...

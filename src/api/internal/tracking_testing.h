@@ -23,6 +23,7 @@
 #include "store/metadata.h"
 #include "store/workspace.h"
 #include "tracking/evaluation_datasets.h"
+#include "tracking/issues.h"
 #include "tracking/registry.h"
 #include "tracking/scorers.h"
 #include "tracking/store.h"
@@ -58,10 +59,12 @@ class TrackingApiTest : public ::testing::Test {
     evaluation_datasets_ =
         tracking::EvaluationDatasets::Open(*tracking_, *metadata_, clock_).value();
     scorers_ = tracking::Scorers::Open(*tracking_, *metadata_, clock_).value();
+    issues_ = tracking::Issues::Open(*tracking_, *metadata_, clock_).value();
     ApiParts parts;
     parts.endpoints = &endpoints_;
     parts.evaluation_datasets = evaluation_datasets_.get();
     parts.scorers = scorers_.get();
+    parts.issues = issues_.get();
     parts.tracking = tracking_.get();
     parts.registry = registry_.get();
     parts.webhooks = webhooks_.get();
@@ -74,6 +77,7 @@ class TrackingApiTest : public ::testing::Test {
     traces_.reset();
     evaluation_datasets_.reset();
     scorers_.reset();
+    issues_.reset();
     registry_.reset();
     tracking_.reset();
     metadata_.reset();
@@ -140,6 +144,7 @@ class TrackingApiTest : public ::testing::Test {
   std::unique_ptr<tracking::TraceStore> traces_;
   std::unique_ptr<tracking::EvaluationDatasets> evaluation_datasets_;
   std::unique_ptr<tracking::Scorers> scorers_;
+  std::unique_ptr<tracking::Issues> issues_;
   serving::EndpointSet endpoints_;
   std::unique_ptr<Api> api_;
 };
