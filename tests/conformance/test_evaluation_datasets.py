@@ -50,8 +50,9 @@ def test_datasets_are_found_by_experiment_tag_and_name(client, name):
     client.create_dataset(name=f"{name}-1", experiment_id=one, tags={"team": name, "status": "active"})
     client.create_dataset(name=f"{name}-2", experiment_id=[one, two], tags={"team": "data", "status": "active"})
     client.create_dataset(name=f"{name}-3", experiment_id=two, tags={"team": name, "status": "archived"})
-    assert set(names(client.search_datasets(experiment_ids=one))) == {f"{name}-1", f"{name}-2"}
-    assert names(client.search_datasets(filter_string=f"tags.team = '{name}'")) == [f"{name}-3", f"{name}-1"]
+    assert set(names(client.search_datasets(experiment_ids=[one]))) == {f"{name}-1", f"{name}-2"}
+    by_team = client.search_datasets(filter_string=f"tags.team = '{name}'", order_by=["name DESC"])
+    assert names(by_team) == [f"{name}-3", f"{name}-1"]
     assert names(client.search_datasets(filter_string=f"tags.team = '{name}' AND tags.status != 'active'")) == [f"{name}-3"]
     by_name = client.search_datasets(filter_string=f"name LIKE '{name}-%'", order_by=["name ASC"])
     assert names(by_name) == [f"{name}-{i}" for i in (1, 2, 3)]
@@ -65,7 +66,7 @@ def test_searches_come_in_pages(client, experiment, name):
         client.create_dataset(name=f"{name}-{i}", experiment_id=experiment)
     seen, token = [], None
     while True:
-        page = client.search_datasets(experiment_ids=experiment, max_results=2, order_by=["name DESC"], page_token=token)
+        page = client.search_datasets(experiment_ids=[experiment], max_results=2, order_by=["name DESC"], page_token=token)
         seen += names(page)
         token = page.token
         if not token:
