@@ -120,6 +120,39 @@ void PutIfAny(json& object, const char* name, const std::optional<std::string>& 
   }
 }
 
+constexpr const char* kSerialized = "serialized_value";
+constexpr const char* kJsonFormat = "JSON_FORMAT";
+
+// Lists and objects as JSON in a text, all else as it is, whichever way it came: as MLflow answers.
+Result<json> ExpectationBody(json body) {
+  const auto packed = body.find(kSerialized);
+  if (packed != body.end() && !packed->is_null()) {
+    const json format =
+        packed->is_object() ? packed->value("serialization_format", json()) : json();
+    if (format != kJsonFormat) {
+      return InvalidArgument("Unknown serialization format: " +
+                             (format.is_string() ? format.get<std::string>() : format.dump()) +
+                             ". Only JSON_FORMAT is supported.");
+    }
+    const auto text = packed->find("value");
+    const auto value = text != packed->end() && text->is_string()
+                           ? base::ParseJson(text->get_ref<const std::string&>(), kSerialized)
+                           : base::InvalidArgument("no text");
+    if (!value.ok()) {
+      return WrongType(kSerialized, "JSON in a text", *packed);
+    }
+    return value->is_structured() ? body : json{{"value", *value}};
+  }
+  const auto plain = body.find("value");
+  if (plain == body.end() || !plain->is_structured()) {
+    return body;
+  }
+  const json text = base::DumpJson(*plain);
+  body.erase(plain);
+  body[kSerialized] = {{"serialization_format", kJsonFormat}, {"value", text}};
+  return body;
+}
+
 // Which of the three an assessment is, with its object as a text.
 Result<std::pair<std::string, std::string>> KindAndBody(const json& assessment) {
   for (const char* kind : {"feedback", "expectation", "issue"}) {
@@ -130,7 +163,11 @@ Result<std::pair<std::string, std::string>> KindAndBody(const json& assessment) 
     if (!at->is_object()) {
       return WrongType(kind, "an object", *at);
     }
-    return std::pair(std::string(kind), base::DumpJson(*at));
+    json body = *at;
+    if (std::string_view(kind) == "expectation") {
+      MILL_ASSIGN_OR_RETURN(body, ExpectationBody(std::move(body)));
+    }
+    return std::pair(std::string(kind), base::DumpJson(body));
   }
   return InvalidArgument("Unknown assessment type: None");
 }

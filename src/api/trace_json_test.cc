@@ -188,5 +188,30 @@ TEST(TraceJson, AssessmentsKeepTheirBody) {
   EXPECT_FALSE(update->rationale.has_value()) << "not in the mask";
 }
 
+TEST(TraceJson, ListsAndObjectsOfExpectationsAreJsonInAText) {
+  const auto read = [](const json& expectation) {
+    return ReadAssessment({{"assessment_name", "e"}, {"expectation", expectation}});
+  };
+  const auto back = [&](const json& expectation) {
+    return AssessmentJson(read(expectation).value()).at("expectation");
+  };
+  const auto packed = [](const char* text) {
+    return json{{"serialized_value", {{"serialization_format", "JSON_FORMAT"}, {"value", text}}}};
+  };
+  EXPECT_EQ(back({{"value", {{"a", {1, 2}}}}}), packed("{\"a\":[1,2]}"));
+  EXPECT_EQ(back(packed("[1, \"x\"]")), packed("[1, \"x\"]")) << "the client's own text stays";
+  EXPECT_EQ(back(packed("\"plain\"")), (json{{"value", "plain"}}));
+  EXPECT_EQ(back({{"value", 1.5}}), (json{{"value", 1.5}}));
+  json other = packed("[]");
+  other["serialized_value"]["serialization_format"] = "PICKLE";
+  EXPECT_EQ(read(other).error().message(),
+            "Unknown serialization format: PICKLE. Only JSON_FORMAT is supported.");
+  EXPECT_FALSE(read(packed("[")).ok());
+  EXPECT_FALSE(read({{"serialized_value", 3}}).ok());
+  EXPECT_FALSE(
+      read({{"serialized_value", {{"serialization_format", "JSON_FORMAT"}, {"value", 3}}}}).ok());
+  EXPECT_FALSE(read({{"serialized_value", {{"serialization_format", 3}}}}).ok());
+}
+
 }  // namespace
 }  // namespace millrace::api::internal

@@ -9,7 +9,7 @@ DIFFERENCES = {
 INTERNALS = "is about MLflow's own Python, its SQL or its migrations; no client sees that"
 LOCATIONS = "calls the Python store with locations of its own; what a client sees of them is in test_experiments and test_artifacts"
 WORKSPACES = "is about MLflow's multi-tenant workspaces, which the server says it does not have"
-GENAI = "is about evaluation of language models (assessments), which the server does not offer"
+GENAI = "calls the Python store with assessments; what a client sees of them is in test_traces and test_trace_metrics"
 SPANS = "searches inside spans of language model traces; traces are stored and searched by name, tag, metadata, state and time"
 UNANSWERED = {
     "*workspace*": WORKSPACES,

@@ -2,6 +2,7 @@
 """Numbers over many traces, correlation of filters, compressed OpenTelemetry, and values of assessments, through the 3.x client."""
 
 import gzip
+import json
 import math
 import zlib
 
@@ -156,3 +157,28 @@ def test_expectations_of_any_shape_come_back(client, experiment, traced, value):
     assert changed.value == {"changed": [value]}
     [info] = [t.info for t in client.search_traces(locations=[experiment], max_results=10) if t.info.trace_id == traced[0]]
     assert info.assessments[0].value == {"changed": [value]}
+
+
+@pytest.mark.answers(f"{REST}::test_assessments_end_to_end")
+def test_assessments_over_plain_http(server, traced):
+    path = f"/api/3.0/mlflow/traces/{traced[0]}/assessments"
+    body = {"assessment_name": "e", "source": {"source_type": "CODE", "source_id": "t"}}
+    answer = server.post(path, {"assessment": {**body, "expectation": {"value": {"ms": 1000, "passed": True}}}})
+    packed = answer.json()["assessment"]["expectation"]["serialized_value"]
+    assert (packed["serialization_format"], json.loads(packed["value"])) == ("JSON_FORMAT", {"ms": 1000, "passed": True})
+    answer = server.post(path, {"assessment": {**body, "expectation": {
+        "serialized_value": {"serialization_format": "JSON_FORMAT", "value": "3"}}}})
+    assert answer.json()["assessment"]["expectation"] == {"value": 3}
+    server.refused(path, {"assessment": {**body, "expectation": {"serialized_value": {"serialization_format": "X", "value": "3"}}}},
+                   "Unknown serialization format: X")
+    # What replaces another is valid instead of it, until it goes.
+    one = server.post(path, {"assessment": {**body, "feedback": {"value": 3}, "rationale": "meh"}}).json()["assessment"]
+    server.request("PATCH", f"{path}/{one['assessment_id']}", json={"assessment": {"feedback": {"value": 4}}, "update_mask": "feedback"})
+    read = server.get(f"{path}/{one['assessment_id']}").json()["assessment"]
+    assert (read["feedback"]["value"], read["rationale"], read["valid"]) == (4, "meh", True)
+    two = server.post(path, {"assessment": {**body, "feedback": {"value": 5}, "overrides": one["assessment_id"]}}).json()["assessment"]
+    assert two["overrides"] == one["assessment_id"]
+    assert server.get(f"{path}/{one['assessment_id']}").json()["assessment"]["valid"] is False
+    assert server.request("DELETE", f"{path}/{two['assessment_id']}").status_code == 200
+    assert server.get(f"{path}/{two['assessment_id']}").status_code == 404
+    assert server.get(f"{path}/{one['assessment_id']}").json()["assessment"]["valid"] is True
