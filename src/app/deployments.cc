@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/artifact_files.h"
 #include "base/json.h"
 #include "models/mlflow_layout.h"
 
@@ -76,17 +77,10 @@ Result<std::vector<serving::EndpointSpec>> ListDeployments(store::Metadata& meta
   return specs;
 }
 
-std::filesystem::path ModelFolder(Environment& environment, const tracking::ModelVersion& version) {
-  const auto logged = environment.tracking().GetLoggedModel(version.model_id);
-  if (logged.ok()) {
-    std::filesystem::path here =
-        environment.workspace().ModelDir(logged->experiment_id, logged->model_id);
-    std::error_code error;
-    if (std::filesystem::exists(here, error)) {
-      return here;
-    }
-  }
-  return version.storage_location;
+Result<models::Model> LoadVersion(Environment& environment, const tracking::ModelVersion& version) {
+  MILL_ASSIGN_OR_RETURN(const std::filesystem::path folder,
+                        FetchArtifacts(environment, ModelLocation(environment, version)));
+  return models::LoadModel(folder);
 }
 
 Result<std::vector<serving::EndpointSpec>> RegistryResolver::Endpoints() {
@@ -101,11 +95,13 @@ Result<serving::ModelVersion> RegistryResolver::Resolve(const std::string& model
         .Hint("train and register one with: millrace run");
   }
   return serving::ModelVersion{found->name, static_cast<int>(found->version), found->model_id,
-                               ModelFolder(environment_, *found).string()};
+                               ModelLocation(environment_, *found)};
 }
 
 Result<models::Model> RegistryResolver::Load(const serving::ModelVersion& version) {
-  return models::LoadModel(version.dir);
+  MILL_ASSIGN_OR_RETURN(const std::filesystem::path folder,
+                        FetchArtifacts(environment_, version.location));
+  return models::LoadModel(folder);
 }
 
 }  // namespace millrace::app

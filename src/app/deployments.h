@@ -3,7 +3,6 @@
 // follows.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,11 +17,11 @@ Result<void> SaveDeployment(store::Metadata& metadata, const serving::EndpointSp
 /// By name.
 Result<std::vector<serving::EndpointSpec>> ListDeployments(store::Metadata& metadata);
 
-/// The folder of a version's model: in this workspace where it lies there, so that a workspace that
-/// was moved or copied stands on its own; otherwise where the version says.
-std::filesystem::path ModelFolder(Environment& environment, const tracking::ModelVersion& version);
+/// Fetches and loads the model of a version.
+Result<models::Model> LoadVersion(Environment& environment, const tracking::ModelVersion& version);
 
-/// Endpoints from the deployments, versions from the registry, models from their folders.
+/// Endpoints from the deployments, versions from the registry, models from the artifact
+/// store.
 class RegistryResolver final : public serving::Resolver {
  public:
   /// The environment outlives the resolver.

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/number_format.h"
+#include "tracking/artifact_uri.h"
 #include "tracking/audit.h"
 
 namespace millrace::app {
@@ -105,8 +106,7 @@ Result<cli::Document> ModelsRegister(Environment& environment, const cli::Models
                                    "\" leads out of the run's artifacts");
     }
     request.storage_location =
-        (environment.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / below)
-            .string();
+        tracking::JoinUri(run.info.artifact_uri, below.lexically_normal().string());
   }
   // What is registered here is what the server loads and the card shows: refused without a
   // signature before anything is made.

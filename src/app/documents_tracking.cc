@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "app/deployments.h"
+#include "app/artifact_files.h"
 #include "app/documents.h"
 #include "base/json.h"
 #include "base/nearest_name.h"
@@ -84,7 +84,8 @@ Result<cli::Document> ModelsShow(Environment& environment, const std::string& na
     table.rows.push_back(
         {std::to_string(version.version), Joined(version.aliases), TagText(version, "learner"),
          auc == "-" ? auc : base::FormatFixed(std::strtod(auc.c_str(), nullptr), 4),
-         version.run_id.substr(0, 8), ModelFolder(environment, version).string()});
+         version.run_id.substr(0, 8),
+         ShownPlace(environment, ModelLocation(environment, version))});
     json.push_back(VersionJson(version));
   }
   document.tables.push_back(std::move(table));

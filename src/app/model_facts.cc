@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/artifact_files.h"
 #include "app/deployments.h"
 #include "app/project.h"
 #include "base/file.h"
@@ -102,11 +103,8 @@ void AddWarnings(const ModelFacts& facts, const fs::path& folder, evaluation::Mo
 
 fs::path LocalModelFolder(Environment& environment, const tracking::ModelVersion& version) {
   std::error_code error;
-  fs::path folder = ModelFolder(environment, version);
-  if (folder.string().starts_with("file:")) {
-    folder = folder.string().substr(folder.string().find('/'));
-  }
-  return fs::exists(folder / "MLmodel", error) ? folder : fs::path();
+  const Result<fs::path> folder = FetchArtifacts(environment, ModelLocation(environment, version));
+  return folder.ok() && fs::exists(*folder / "MLmodel", error) ? *folder : fs::path();
 }
 
 Result<void> CheckSignatureAndExample(const fs::path& folder) {
@@ -196,10 +194,13 @@ evaluation::ModelCard MakeModelCard(Environment& environment, const ModelFacts& 
     for (const auto& [name, metric] : facts.run->metrics) {
       card.metrics.emplace_back(name, base::FormatDouble(metric.value));
     }
-    const fs::path artifacts =
-        environment.workspace().ArtifactDir(facts.run->info.experiment_id, facts.run->info.run_id);
-    card.segments = ReadGroups(artifacts / "evaluation" / "segments.json");
-    card.fairness = ReadGroups(artifacts / "evaluation" / "fairness.json");
+    const auto groups = [&](const std::string& file) {
+      const auto fetched =
+          FetchArtifacts(environment, facts.run->info.artifact_uri + "/evaluation/" + file);
+      return ReadGroups(fetched.ok() ? *fetched : fs::path());
+    };
+    card.segments = groups("segments.json");
+    card.fairness = groups("fairness.json");
   }
   card.gates = GateTable(facts.promotion);
   card.approvals = {"Approvals", {"who", "when", "why", "evidence"}, {}};

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/artifact_files.h"
 #include "app/deployments.h"
 #include "app/evaluate_groups.h"
 #include "app/registration.h"
@@ -361,7 +362,7 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
   Result<void> AddRegister() {
     StepInfo info{"register.model",
                   "register",
-                  2,
+                  3,
                   "",
                   {"training_set", "labels", "choice", "evaluation"},
                   {{"registered", "registered.json"}},
@@ -398,10 +399,12 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
       const auto version =
           parts_.environment->registry().GetVersion(registered.model, registered.version);
       return version.ok() &&
-             std::all_of(
-                 registered.model_dirs.begin(), registered.model_dirs.end(), [](const auto& entry) {
-                   return std::filesystem::exists(std::filesystem::path(entry.second) / "MLmodel");
-                 });
+             std::all_of(registered.model_locations.begin(), registered.model_locations.end(),
+                         [this](const auto& entry) {
+                           const auto files = ArtifactFiles(*parts_.environment, entry.second);
+                           return files.ok() && std::find(files->begin(), files->end(),
+                                                          "MLmodel") != files->end();
+                         });
     };
     return graph_.Add(MakeStep(std::move(info), run, still_holds));
   }

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/artifact_files.h"
 #include "app/deployments.h"
 #include "app/json_number.h"
 #include "app/model_facts.h"
@@ -46,7 +47,7 @@ class Registration {
     MILL_RETURN_IF_ERROR(Load());
     MILL_RETURN_IF_ERROR(MakeRun());
     MILL_RETURN_IF_ERROR(LogData());
-    MILL_RETURN_IF_ERROR(CopyArtifacts());
+    MILL_RETURN_IF_ERROR(PutRunArtifacts());
     for (const TrainedModel& model : models_) {
       MILL_RETURN_IF_ERROR(LogModel(model));
     }
@@ -106,6 +107,7 @@ class Registration {
                     {"millrace.label_hash", label_hash_}};
     MILL_ASSIGN_OR_RETURN(const tracking::Run run, tracking.CreateRun(request));
     registered_.run_id = run.info.run_id;
+    artifact_uri_ = run.info.artifact_uri;
     std::vector<tracking::Param> params = {{"learner", chosen_},
                                            {"seed", std::to_string(context_.seed)}};
     for (const auto& [name, value] : Chosen().params) {
@@ -148,25 +150,13 @@ class Registration {
     return environment_.tracking().LogInputs(registered_.run_id, inputs);
   }
 
-  /// Report, pictures, metrics and the project's files lie beside the run.
-  Result<void> CopyArtifacts() {
-    const fs::path dir = environment_.workspace().ArtifactDir(experiment_id_, registered_.run_id);
-    MILL_RETURN_IF_ERROR(base::MakeDirectories(dir));
-    MILL_RETURN_IF_ERROR(CopyTree(inputs_.evaluation, dir / "evaluation"));
-    MILL_RETURN_IF_ERROR(CopyTree(project_.root / "features", dir / "project" / "features"));
-    return CopyTree(project_.root / "training", dir / "project" / "training");
-  }
-  static Result<void> CopyTree(const fs::path& from, const fs::path& to) {
-    std::error_code error;
-    for (const auto& entry : fs::recursive_directory_iterator(from, error)) {
-      if (!entry.is_regular_file()) {
-        continue;
-      }
-      MILL_ASSIGN_OR_RETURN(const std::string bytes, base::ReadFile(entry.path()));
-      MILL_RETURN_IF_ERROR(base::WriteFileAtomic(to / fs::relative(entry.path(), from), bytes));
-    }
-    if (error) {
-      return base::FromErrno(error.value(), "reading folder", from.string());
+  /// Report, pictures, metrics and the project's files are artifacts of the run.
+  Result<void> PutRunArtifacts() {
+    MILL_RETURN_IF_ERROR(
+        PutArtifacts(environment_, artifact_uri_ + "/evaluation", inputs_.evaluation));
+    for (const std::string folder : {"features", "training"}) {
+      MILL_RETURN_IF_ERROR(
+          PutArtifacts(environment_, artifact_uri_ + "/project/" + folder, project_.root / folder));
     }
     return {};
   }
@@ -180,8 +170,7 @@ class Registration {
     request.params = trained.params;
     request.idempotency_key = inputs_.idempotency_key + "/" + trained.name;
     MILL_ASSIGN_OR_RETURN(const tracking::LoggedModel logged, tracking.CreateLoggedModel(request));
-    const fs::path dir = environment_.workspace().ModelDir(experiment_id_, logged.model_id);
-    registered_.model_dirs[trained.name] = dir.string();
+    registered_.model_locations[trained.name] = logged.artifact_location;
     model_ids_[trained.name] = logged.model_id;
     if (logged.status == tracking::LoggedModelStatus::kReady) {
       return {};
@@ -207,7 +196,15 @@ class Registration {
     info.model_id = logged.model_id;
     info.time = Timestamp{logged.creation_time_ms * 1000};
     info.sample_rows = test.features.values;
-    MILL_RETURN_IF_ERROR(models::SaveModel(model, dir, info).With("saving model " + trained.name));
+    // What a killed attempt left here or in the store is written over with the same bytes.
+    const fs::path dir = environment_.workspace().CacheDir() / ("model-" + logged.model_id);
+    Result<void> saved = models::SaveModel(model, dir, info);
+    if (saved.ok()) {
+      saved = PutArtifacts(environment_, logged.artifact_location, dir);
+    }
+    std::error_code ignored;  // what cannot be removed here is removed with the cache
+    fs::remove_all(dir, ignored);
+    MILL_RETURN_IF_ERROR(std::move(saved).With("saving model " + trained.name));
     const tracking::ModelOutput output{logged.model_id, 0};
     MILL_RETURN_IF_ERROR(tracking.LogOutputs(registered_.run_id, {&output, 1}));
     auto finalized =
@@ -224,14 +221,15 @@ class Registration {
     tracking::VersionRequest request;
     request.name = training_.name.value;
     request.source = "models:/" + model_ids_[chosen_];
-    request.storage_location = registered_.model_dirs[chosen_];
     request.run_id = registered_.run_id;
     request.model_id = model_ids_[chosen_];
     request.tags = {{"test_auc", base::FormatDouble(metrics_["roc_auc"])},
                     {"label_hash", label_hash_},
                     {"learner", chosen_}};
     request.idempotency_key = inputs_.idempotency_key;
-    MILL_RETURN_IF_ERROR(CheckSignatureAndExample(request.storage_location));
+    MILL_ASSIGN_OR_RETURN(const fs::path folder,
+                          FetchArtifacts(environment_, registered_.model_locations[chosen_]));
+    MILL_RETURN_IF_ERROR(CheckSignatureAndExample(folder));
     MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version, registry.RegisterVersion(request));
     registered_.version = version.version;
     return {};
@@ -310,7 +308,7 @@ class Registration {
   Result<double> Rescore(const tracking::ModelVersion& version) {
     const std::string doing =
         "scoring champion version " + std::to_string(version.version) + " again";
-    auto model = models::LoadModel(ModelFolder(environment_, version));
+    auto model = LoadVersion(environment_, version);
     if (!model.ok()) {
       return std::move(model).error().With(doing);
     }
@@ -335,9 +333,9 @@ class Registration {
   Result<data::Table> RecomputeFeatures(const tracking::ModelVersion& version,
                                         const std::map<std::string, ContentHash>& hashes) {
     MILL_ASSIGN_OR_RETURN(const tracking::Run run, environment_.tracking().GetRun(version.run_id));
-    const fs::path files =
-        environment_.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / "project" /
-        "features";
+    MILL_ASSIGN_OR_RETURN(
+        const fs::path files,
+        FetchArtifacts(environment_, run.info.artifact_uri + "/project/features"));
     Project old = project_;
     old.features.clear();
     std::error_code error;
@@ -419,6 +417,7 @@ class Registration {
   data::Table training_set_;
   std::string label_hash_;
   std::string experiment_id_;
+  std::string artifact_uri_;
   std::map<std::string, std::string> model_ids_;
   Registered registered_;
 };
@@ -433,7 +432,7 @@ Result<Registered> RegisterModel(const Context& context, Environment& environmen
                         Registration(context, environment, project, training, inputs).Run(output));
   const Json json = {{"run_id", registered.run_id},   {"model", registered.model},
                      {"version", registered.version}, {"promoted", registered.promoted},
-                     {"gates", registered.gates},     {"model_dirs", registered.model_dirs}};
+                     {"gates", registered.gates},     {"models", registered.model_locations}};
   MILL_RETURN_IF_ERROR(base::WriteFileAtomic(out / "registered.json", base::DumpJsonPretty(json)));
   return registered;
 }
@@ -448,7 +447,7 @@ Result<Registered> ReadRegistered(const fs::path& file) {
     registered.version = json.at("version").get<std::int64_t>();
     registered.promoted = json.at("promoted").get<bool>();
     registered.gates = json.at("gates").get<std::vector<std::string>>();
-    registered.model_dirs = json.at("model_dirs").get<std::map<std::string, std::string>>();
+    registered.model_locations = json.at("models").get<std::map<std::string, std::string>>();
     return registered;
   } catch (const Json::exception& error) {
     return base::DataLoss("file \"" + file.string() + "\": " + error.what());

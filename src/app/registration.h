@@ -37,8 +37,8 @@ struct Registered {
   bool promoted = false;
   /// One sentence per gate.
   std::vector<std::string> gates;
-  /// Learner to the folder of its logged model.
-  std::map<std::string, std::string> model_dirs;
+  /// Learner to where its logged model lies (artifact_files.h).
+  std::map<std::string, std::string> model_locations;
 };
 
 /// Registers, or finds what an interrupted or earlier call with the same key registered. Writes

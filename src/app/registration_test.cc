@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "app/artifact_files.h"
 #include "app/deployments.h"
 #include "app/json_number.h"
 #include "app/step_result.h"
@@ -24,11 +25,14 @@
 #include "base/rng.h"
 #include "data/parquet.h"
 #include "metrics/binary.h"
+#include "tracking/artifact_uri.h"
 
 namespace millrace::app {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -249,11 +253,16 @@ TEST_F(RegistrationTest, FirstVersionBecomesChampion) {
   EXPECT_EQ(run->info.status, tracking::RunStatus::kFinished);
   EXPECT_GT(run->metrics.at("test_roc_auc").value, 0.6);
   EXPECT_EQ(run->params.at("learner"), "logistic_regression");
-  const fs::path artifacts =
-      environment_->workspace().ArtifactDir(run->info.experiment_id, registered.run_id);
-  EXPECT_TRUE(fs::exists(artifacts / "evaluation/evaluation.html"));
-  EXPECT_TRUE(fs::exists(artifacts / "project/features/customer.yaml"));
-  EXPECT_TRUE(fs::exists(fs::path(registered.model_dirs.at("logistic_regression")) / "MLmodel"));
+  EXPECT_THAT(
+      *ArtifactFiles(*environment_, run->info.artifact_uri),
+      AllOf(Contains("evaluation/evaluation.html"), Contains("project/features/customer.yaml")));
+  const std::string& location = registered.model_locations.at("logistic_regression");
+  EXPECT_THAT(*ArtifactFiles(*environment_, location), Contains("MLmodel"));
+  // Stored as a client's upload: with the hash by which readers check it.
+  const auto stored =
+      (*environment_->Artifacts())->Open(*tracking::ArtifactPath(location + "/MLmodel"));
+  ASSERT_TRUE(stored.ok());
+  EXPECT_EQ((*stored)->sha256().size(), 64U);
   const auto read = ReadRegistered(workspace_ / "registered.json");
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->run_id, registered.run_id);
@@ -266,7 +275,7 @@ TEST_F(RegistrationTest, SameKeyMakesNothingNew) {
   EXPECT_EQ(again.run_id, first.run_id);
   EXPECT_EQ(again.version, first.version);
   EXPECT_EQ(again.promoted, first.promoted);
-  EXPECT_EQ(again.model_dirs, first.model_dirs);
+  EXPECT_EQ(again.model_locations, first.model_locations);
   EXPECT_EQ(environment_->tracking().ListRuns()->size(), 1U);
   EXPECT_EQ(environment_->registry().ListVersions("lapse")->size(), 1U);
 }
@@ -343,7 +352,7 @@ TEST_F(RegistrationTest, MovedWorkspaceFindsItsModels) {
   RegistryResolver resolver(**environment);
   const auto version = resolver.Resolve("lapse", kChampion);
   ASSERT_TRUE(version.ok());
-  EXPECT_TRUE(version->dir.starts_with(moved.string())) << version->dir;
+  EXPECT_TRUE(version->location.starts_with("mlflow-artifacts:/")) << version->location;
   EXPECT_TRUE(resolver.Load(*version).ok());
 }
 

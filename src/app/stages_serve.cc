@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/server_api.h"
+#include "app/artifact_files.h"
 #include "app/deployments.h"
 #include "app/registration.h"
 #include "base/file.h"
@@ -52,8 +53,7 @@ Result<std::set<ContentHash>> NeededViews(Environment& environment) {
     for (const auto& [alias, number] : model.aliases) {
       MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion version,
                             environment.registry().GetVersion(model.name, number));
-      MILL_ASSIGN_OR_RETURN(const models::Model loaded,
-                            models::LoadModel(ModelFolder(environment, version)));
+      MILL_ASSIGN_OR_RETURN(const models::Model loaded, LoadVersion(environment, version));
       for (const auto& [name, hash] : loaded.metadata().view_hashes) {
         needed.insert(hash);
       }
@@ -361,9 +361,9 @@ Result<StageOutput> Monitor(const Context& context, Environment& environment,
                             const fs::path& report, const fs::path& out) {
   MILL_ASSIGN_OR_RETURN(const Champion champion, LoadChampion(environment, endpoint));
   MILL_ASSIGN_OR_RETURN(const tracking::Run run, environment.tracking().GetRun(champion.run_id));
-  const fs::path reference_file =
-      environment.workspace().ArtifactDir(run.info.experiment_id, run.info.run_id) / "evaluation" /
-      "reference.parquet";
+  MILL_ASSIGN_OR_RETURN(
+      const fs::path reference_file,
+      FetchArtifacts(environment, run.info.artifact_uri + "/evaluation/reference.parquet"));
   MILL_ASSIGN_OR_RETURN(const data::Table reference, data::ReadParquet(context, reference_file));
   MILL_ASSIGN_OR_RETURN(const data::Table current, data::ReadParquet(context, scores));
   std::vector<std::string> columns = monitor.columns.empty() ? reference.names() : monitor.columns;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "app/artifact_files.h"
 #include "app/lineage_sink.h"
 #include "app/pipeline_graph.h"
 #include "app/registration.h"
@@ -35,9 +36,12 @@ bool AddsRows(const std::string& stage) {
 class StageTracker final : public pipelines::RunObserver {
  public:
   StageTracker(const pipelines::Graph& graph, const std::vector<std::string>& stages,
-               const fs::path& workspace, const std::map<std::string, fs::path>& stable_paths,
+               Environment& environment, const std::map<std::string, fs::path>& stable_paths,
                cli::RunListener& listener, cli::RunReport& report)
-      : workspace_(workspace), stable_paths_(stable_paths), listener_(listener), report_(report) {
+      : environment_(environment),
+        stable_paths_(stable_paths),
+        listener_(listener),
+        report_(report) {
     for (const std::string& name : stages) {
       stages_.push_back({});
       stages_.back().report.name = name;
@@ -119,7 +123,7 @@ class StageTracker final : public pipelines::RunObserver {
     if (stable == stable_paths_.end()) {
       return;
     }
-    const fs::path path = workspace_ / stable->second;
+    const fs::path path = environment_.workspace().root() / stable->second;
     const Result<void> linked = LinkInto(artifact.file, path);
     if (!linked.ok() && !link_error_) {
       link_error_ = linked.error();
@@ -155,8 +159,8 @@ class StageTracker final : public pipelines::RunObserver {
     report_.model_name = registered->model;
     report_.model_version = static_cast<int>(registered->version);
     report_.gate_failed = !registered->promoted;
-    for (const auto& [learner, dir] : registered->model_dirs) {
-      report.outputs.push_back(dir);
+    for (const auto& [learner, location] : registered->model_locations) {
+      report.outputs.push_back(ShownPlace(environment_, location));
     }
   }
 
@@ -212,7 +216,7 @@ class StageTracker final : public pipelines::RunObserver {
     AnnounceNext();
   }
 
-  fs::path workspace_;
+  Environment& environment_;
   const std::map<std::string, fs::path>& stable_paths_;
   cli::RunListener& listener_;
   cli::RunReport& report_;
@@ -328,6 +332,8 @@ Result<void> RunPipeline(Environment& environment, const Project& project,
   MILL_ASSIGN_OR_RETURN(const PipelineSpec* pipeline, ChoosePipeline(project, options.pipeline));
   report.pipeline = pipeline->name.value;
   report.status = "failed";
+  // A destination that does not answer shows now, not when everything is trained.
+  MILL_RETURN_IF_ERROR(environment.Artifacts());
   MILL_ASSIGN_OR_RETURN(const PipelineParts parts, ResolveParts(environment, project, *pipeline));
   MILL_ASSIGN_OR_RETURN(const pipelines::Graph graph, MakeGraph(parts));
   std::vector<std::string> stages;
@@ -335,8 +341,7 @@ Result<void> RunPipeline(Environment& environment, const Project& project,
     stages.push_back(stage.value);
   }
   const std::map<std::string, fs::path> stable_paths = StablePaths(parts);
-  StageTracker tracker(graph, stages, environment.workspace().root(), stable_paths, listener,
-                       report);
+  StageTracker tracker(graph, stages, environment, stable_paths, listener, report);
   pipelines::RunOptions run_options;
   run_options.cache_dir = environment.workspace().CacheDir();
   run_options.journal_dir = environment.workspace().JournalDir();

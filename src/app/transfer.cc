@@ -201,64 +201,6 @@ Result<std::pair<Form, std::string>> FormOf(const std::string& where, bool must_
 
 namespace internal {
 
-std::optional<std::filesystem::path> LocalFolder(const std::string& location) {
-  if (location.starts_with("file://")) {
-    return std::filesystem::path(location.substr(std::string_view("file://").size()));
-  }
-  if (location.empty() || location.find(":/") != std::string::npos) {
-    return std::nullopt;
-  }
-  return std::filesystem::path(location);
-}
-
-Result<std::vector<std::string>> FilesBelow(const std::filesystem::path& folder) {
-  std::vector<std::string> files;
-  std::error_code code;
-  if (!std::filesystem::is_directory(folder, code)) {
-    return files;
-  }
-  for (std::filesystem::recursive_directory_iterator it(folder, code), end; !code && it != end;
-       it.increment(code)) {
-    if (it->is_regular_file(code)) {
-      files.push_back(it->path().lexically_relative(folder).generic_string());
-    }
-  }
-  if (code) {
-    return base::FromErrno(code.value(), "listing", folder.string());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-Result<std::vector<std::string>> LocalFiles(const std::string& location) {
-  const std::optional<std::filesystem::path> folder = LocalFolder(location);
-  if (!folder) {
-    return base::Unimplemented("the files at \"" + location + "\" cannot be read from here");
-  }
-  return FilesBelow(*folder);
-}
-
-Result<std::filesystem::path> LocalFetch(const std::string& location, const std::string& path) {
-  return *LocalFolder(location) / path;
-}
-
-Result<void> PutLocalFile(const std::filesystem::path& folder, const std::string& path,
-                          const std::filesystem::path& file) {
-  const std::filesystem::path relative = std::filesystem::path(path).lexically_normal();
-  if (relative.empty() || relative.is_absolute() || *relative.begin() == "..") {
-    return base::InvalidArgument("the file name \"" + path + "\" leaves its folder");
-  }
-  return base::ReplaceAtomic(folder / relative,
-                             [&](const std::filesystem::path& temporary) -> Result<void> {
-                               std::error_code code;
-                               std::filesystem::copy_file(file, temporary, code);
-                               if (code) {
-                                 return base::FromErrno(code.value(), "copying", file.string());
-                               }
-                               return {};
-                             });
-}
-
 std::string UrlEncode(std::string_view text) {
   static constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;

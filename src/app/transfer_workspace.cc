@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // This program's own store as source and sink of transfers.
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 
-#include "app/internal/transfer_forms.h"
-#include "base/file.h"
+#include "app/artifact_files.h"
+#include "app/local_files.h"
+#include "app/transfer.h"
 #include "base/hash.h"
-#include "store/artifacts.h"
-#include "tracking/artifact_uri.h"
 
 namespace millrace::app {
 namespace {
@@ -17,22 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostParams = 100;
 constexpr std::size_t kMostMetrics = 1000;
-constexpr std::size_t kBlockBytes = 1 << 20;
-
-Result<void> CopyOut(store::ArtifactReader& reader, const fs::path& file) {
-  std::ofstream out(file, std::ios::binary);
-  std::string block(kBlockBytes, '\0');
-  for (std::uint64_t at = 0; at < reader.size();) {
-    MILL_ASSIGN_OR_RETURN(const std::size_t n, reader.ReadAt(at, block));
-    out.write(block.data(), static_cast<std::streamsize>(n));
-    at += n;
-  }
-  out.close();
-  if (!out) {
-    return base::ResourceExhausted("writing \"" + file.string() + "\" failed; is the disk full?");
-  }
-  return {};
-}
 
 class WorkspaceSource final : public TransferSource {
  public:
@@ -102,40 +84,16 @@ class WorkspaceSource final : public TransferSource {
   }
 
   Result<std::vector<std::string>> Files(const std::string& location) override {
-    const Result<std::string> root = tracking::ArtifactPath(location);
-    if (!root.ok()) {
-      return internal::LocalFiles(location);
-    }
-    MILL_ASSIGN_OR_RETURN(store::ArtifactStore * artifacts, environment_.Artifacts());
-    std::vector<std::string> files;
-    std::vector<std::string> folders = {*root};
-    while (!folders.empty()) {
-      const std::string folder = std::move(folders.back());
-      folders.pop_back();
-      MILL_ASSIGN_OR_RETURN(const std::vector<store::ArtifactEntry> entries,
-                            artifacts->List(folder));
-      for (const store::ArtifactEntry& entry : entries) {
-        if (entry.is_dir) {
-          folders.push_back(entry.path);
-        } else {
-          files.push_back(entry.path.substr(root->size() + 1));
-        }
-      }
-    }
-    return files;
+    return ArtifactFiles(environment_, location);
   }
 
   Result<fs::path> Fetch(const std::string& location, const std::string& path,
                          const fs::path& scratch) override {
-    const Result<std::string> root = tracking::ArtifactPath(location);
-    if (!root.ok()) {
-      return internal::LocalFetch(location, path);
+    if (LocalFolder(location)) {
+      return LocalFetch(location, path);
     }
-    MILL_ASSIGN_OR_RETURN(store::ArtifactStore * artifacts, environment_.Artifacts());
-    MILL_ASSIGN_OR_RETURN(const auto reader, artifacts->Open(*root + "/" + path));
-    const fs::path file = scratch / base::HashText(*root + "/" + path).Hex();
-    MILL_RETURN_IF_ERROR(base::ReplaceAtomic(
-        file, [&](const fs::path& temporary) { return CopyOut(*reader, temporary); }));
+    fs::path file = scratch / base::HashText(location + "/" + path).Hex();
+    MILL_RETURN_IF_ERROR(CopyArtifact(environment_, location, path, file));
     return file;
   }
 
@@ -210,24 +168,7 @@ class WorkspaceSink final : public TransferSink {
 
   Result<void> PutFile(const std::string& location, const std::string& path,
                        const fs::path& file) override {
-    const Result<std::string> root = tracking::ArtifactPath(location);
-    if (!root.ok()) {
-      const std::optional<fs::path> folder = internal::LocalFolder(location);
-      return folder ? internal::PutLocalFile(*folder, path, file) : Result<void>(root.error());
-    }
-    MILL_ASSIGN_OR_RETURN(store::ArtifactStore * artifacts, environment_.Artifacts());
-    MILL_ASSIGN_OR_RETURN(const auto writer, artifacts->Create(*root + "/" + path));
-    std::ifstream in(file, std::ios::binary);
-    std::string block(kBlockBytes, '\0');
-    while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
-      MILL_RETURN_IF_ERROR(
-          writer->Write(std::string_view(block).substr(0, static_cast<std::size_t>(in.gcount()))));
-    }
-    if (!in.eof()) {
-      return base::Unavailable("reading \"" + file.string() + "\" stopped before its end");
-    }
-    MILL_ASSIGN_OR_RETURN([[maybe_unused]] const std::string sha256, writer->Commit());
-    return {};
+    return PutArtifact(environment_, location, path, file);
   }
 
   Result<void> Finish(const tracking::Experiment& there, bool is_deleted) override {

@@ -26,9 +26,9 @@ class ServingTest : public ::testing::Test {
   ServingTest() : kv_(store::MakeMemoryKeyValue()), store_(*kv_) { testing::PublishFeatures(*kv_); }
 
   std::shared_ptr<const Snapshot> MakeSnapshot(double intercept = 1.0) {
-    return Must(Snapshot::Make(MakeSpec(),
-                               {.name = "churn-model", .version = 1, .model_id = "m-1", .dir = ""},
-                               MakeModel(intercept), &store_));
+    return Must(Snapshot::Make(
+        MakeSpec(), {.name = "churn-model", .version = 1, .model_id = "m-1", .location = ""},
+        MakeModel(intercept), &store_));
   }
   static void Set(RowBlock& block, std::size_t row, std::size_t column, double value) {
     block.values[row * 3 + column] = value;
@@ -126,8 +126,9 @@ TEST_F(ServingTest, ColumnInNoViewIsNamed) {
 TEST_F(ServingTest, ViewThatIsNotPublishedIsUnavailable) {
   const auto empty = store::MakeMemoryKeyValue();
   const features::OnlineStore store(*empty);
-  const auto snapshot = Must(Snapshot::Make(
-      MakeSpec(), {.name = "m", .version = 7, .model_id = "", .dir = ""}, MakeModel(1), &store));
+  const auto snapshot =
+      Must(Snapshot::Make(MakeSpec(), {.name = "m", .version = 7, .model_id = "", .location = ""},
+                          MakeModel(1), &store));
   EXPECT_FALSE(snapshot->all_views_bound());
   block_.Reset(1, 3);
   block_.keys = {std::int64_t{12346}};

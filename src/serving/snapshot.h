@@ -27,7 +27,8 @@ struct ModelVersion {
   std::string name;
   int version = 0;
   std::string model_id;
-  std::string dir;
+  /// Where its files lie, in the words of the resolver.
+  std::string location;
   bool operator==(const ModelVersion&) const = default;
 };
 

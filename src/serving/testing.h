@@ -116,7 +116,7 @@ class FakeResolver final : public Resolver {
     return ModelVersion{.name = model,
                         .version = champion_,
                         .model_id = "m-" + std::to_string(champion_),
-                        .dir = "/models"};
+                        .location = "/models"};
   }
   Result<models::Model> Load(const ModelVersion& version) override {
     return MakeModel(version.version);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -95,6 +96,9 @@ class ArtifactStore {
   virtual Result<std::unique_ptr<ArtifactReader>> Open(std::string_view path) = 0;
   /// What lies in a folder ("" is the root), by name. A missing folder and a file are empty.
   virtual Result<std::vector<ArtifactEntry>> List(std::string_view folder) = 0;
+  /// Where a file or folder lies, or would lie, as plain files of this machine that must not be
+  /// changed; none in an object store. Reading it there checks nothing.
+  virtual std::optional<std::filesystem::path> LocalPath(std::string_view path) const = 0;
   /// A file, or a folder with all in it.
   virtual Result<void> Remove(std::string_view path) = 0;
 

@@ -59,6 +59,9 @@ class LocalArtifacts final : public BlobArtifacts {
   Result<std::unique_ptr<ArtifactWriter>> Create(std::string_view path) override;
   Result<std::unique_ptr<ArtifactReader>> Open(std::string_view path) override;
   Result<std::vector<ArtifactEntry>> List(std::string_view folder) override;
+  std::optional<fs::path> LocalPath(std::string_view path) const override {
+    return tree_.root() / path;
+  }
   Result<void> Remove(std::string_view path) override;
   Result<Garbage> CollectGarbage(const GarbageOptions& options) override;
 

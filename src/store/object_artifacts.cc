@@ -24,6 +24,9 @@ class ObjectArtifacts final : public BlobArtifacts {
   Result<std::unique_ptr<ArtifactWriter>> Create(std::string_view path) override;
   Result<std::unique_ptr<ArtifactReader>> Open(std::string_view path) override;
   Result<std::vector<ArtifactEntry>> List(std::string_view folder) override;
+  std::optional<std::filesystem::path> LocalPath(std::string_view /*path*/) const override {
+    return std::nullopt;
+  }
   Result<void> Remove(std::string_view path) override;
   Result<Garbage> CollectGarbage(const GarbageOptions& options) override;
 

@@ -221,10 +221,7 @@ TEST_F(StoreTest, WorkspaceHasTheDocumentedLayout) {
   EXPECT_EQ(workspace.layout_version(), 1);
   EXPECT_EQ(*base::ReadFile(dir_ / "w" / "workspace.json"),
             "{\n  \"format\": \"millrace-workspace\",\n  \"layout_version\": 1\n}\n");
-  EXPECT_EQ(workspace.ArtifactDir("0", "abc"),
-            dir_ / "w" / "artifacts" / "0" / "abc" / "artifacts");
-  EXPECT_EQ(workspace.ModelDir("1", "m-1"),
-            dir_ / "w" / "artifacts" / "1" / "models" / "m-1" / "artifacts");
+  EXPECT_EQ(workspace.ArtifactsDir(), dir_ / "w" / "artifacts");
   EXPECT_EQ(workspace.OfflineDir("t"), dir_ / "w" / "offline" / "t");
   for (const char* name :
        {"blobs", "artifacts", "offline", "online", "journal", "capture", "cache"}) {

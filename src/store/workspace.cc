@@ -92,15 +92,6 @@ Result<Workspace> Workspace::Open(const fs::path& root, bool create) {
   return Workspace(absolute, version);
 }
 
-fs::path Workspace::ArtifactDir(std::string_view experiment_id, std::string_view run_id) const {
-  return ArtifactsDir() / std::string(experiment_id) / std::string(run_id) / "artifacts";
-}
-
-fs::path Workspace::ModelDir(std::string_view experiment_id, std::string_view model_id) const {
-  return ArtifactsDir() / std::string(experiment_id) / "models" / std::string(model_id) /
-         "artifacts";
-}
-
 Result<void> Workspace::CheckWritable() const {
   const fs::path probe = root_ / (".write-test-" + std::to_string(::getpid()));
   Result<void> written = base::WriteFileAtomic(probe, "x");

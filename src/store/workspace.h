@@ -34,10 +34,6 @@ class Workspace {
   std::filesystem::path MetadataPath() const { return root_ / "metadata.db"; }
   std::filesystem::path BlobsDir() const { return root_ / "blobs"; }
   std::filesystem::path ArtifactsDir() const { return root_ / "artifacts"; }
-  /// `artifacts/<experiment_id>/<run_id>/artifacts`. Ids from outside pass `IsSafeName` first.
-  std::filesystem::path ArtifactDir(std::string_view experiment_id, std::string_view run_id) const;
-  /// `artifacts/<experiment_id>/models/<model_id>/artifacts`, with the id's "m-".
-  std::filesystem::path ModelDir(std::string_view experiment_id, std::string_view model_id) const;
   std::filesystem::path OfflineDir(std::string_view table) const {
     return root_ / "offline" / std::string(table);
   }

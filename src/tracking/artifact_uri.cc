@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Artifact URIs and the folders that they name.
+// Artifact URIs and the paths that they name.
 #include "tracking/artifact_uri.h"
 
 namespace millrace::tracking {
@@ -45,28 +45,6 @@ Result<std::string> ArtifactPath(std::string_view uri) {
                                  "\": a path that stays inside the artifact root is wanted");
   }
   return std::string(uri);
-}
-
-Result<std::filesystem::path> ArtifactFolder(const store::Workspace& workspace,
-                                             std::string_view uri) {
-  if (uri.starts_with(kScheme)) {
-    MILL_ASSIGN_OR_RETURN(const std::string path, ArtifactPath(uri));
-    return workspace.ArtifactsDir() / path;
-  }
-  if (uri.starts_with("/")) {
-    return std::filesystem::path(uri);
-  }
-  if (uri.starts_with("file:")) {
-    uri.remove_prefix(5);
-    if (uri.starts_with("///")) {
-      uri.remove_prefix(2);
-    }
-    if (uri.starts_with("/") && !uri.starts_with("//")) {
-      return std::filesystem::path(uri);
-    }
-  }
-  return base::InvalidArgument("artifact URI \"" + std::string(uri) +
-                               "\" names no folder of this machine");
 }
 
 std::string JoinUri(std::string_view location, std::string_view path) {

@@ -24,17 +24,8 @@ API = "/api/2.0/mlflow-artifacts"
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory):
     """Environment and destination of each kind of store; the object stores live as long as the module's tests."""
-    with object_stores.moto() as s3, object_stores.azurite(tmp_path_factory.mktemp("azurite")) as azure:
-        object_stores.make_bucket(s3, "bucket")
-        object_stores.make_container(azure, "container")
-        yield {
-            "workspace": ({}, None),
-            "folder": ({}, tmp_path_factory.mktemp("destination")),
-            "s3": ({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
-                    "MLFLOW_S3_ENDPOINT_URL": f"http://{s3}"}, "s3://bucket/artifacts"),
-            "azure": ({"AZURE_STORAGE_ACCESS_KEY": object_stores.AZURE_KEY},
-                      f"abfs://{object_stores.AZURE_ACCOUNT}@{azure}/container/artifacts?enable_tls=false"),
-        }
+    with object_stores.destinations(tmp_path_factory.mktemp("destinations")) as kinds:
+        yield kinds
 
 
 @pytest.fixture(params=["workspace", "folder", "s3", "azure"])

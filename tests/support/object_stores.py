@@ -67,3 +67,20 @@ def make_bucket(address, name):
 
     fs.S3FileSystem(access_key="test", secret_key="test", endpoint_override=address, scheme="http", region="us-east-1",
                     allow_bucket_creation=True).create_dir(name)
+
+
+@contextlib.contextmanager
+def destinations(folder):
+    """Environment and destination of each kind of artifact store, none for the workspace's own; the object stores live as long."""
+    with moto() as s3, azurite(folder / "azurite") as azure:
+        make_bucket(s3, "bucket")
+        make_container(azure, "container")
+        (folder / "destination").mkdir()
+        yield {
+            "workspace": ({}, None),
+            "folder": ({}, folder / "destination"),
+            "s3": ({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
+                    "MLFLOW_S3_ENDPOINT_URL": f"http://{s3}"}, "s3://bucket/artifacts"),
+            "azure": ({"AZURE_STORAGE_ACCESS_KEY": AZURE_KEY},
+                      f"abfs://{AZURE_ACCOUNT}@{azure}/container/artifacts?enable_tls=false"),
+        }
