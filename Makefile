@@ -28,7 +28,7 @@ test: build ## set up, build, run the labels unit, case, e2e and lint
 	@python3 scripts/run_tests.py --build build/release unit case e2e lint
 
 test-all: build ## make test, and the labels slow and fuzz
-	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --java --lint --fuzz
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --java --torch --lint --fuzz
 	@scripts/build.sh fuzz all
 	@python3 scripts/run_tests.py --build build/release unit case e2e lint slow fuzz
 

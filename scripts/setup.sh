@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/setup.sh [--lint] [--tests] [--java] [--fuzz] [--bench] [--force] [--help]
+usage: scripts/setup.sh [--lint] [--tests] [--java] [--torch] [--fuzz] [--bench] [--force] [--help]
 
 Installs the Debian packages of scripts/packages.txt (as root, or through sudo) and unpacks the native
 libraries of scripts/native.lock into third_party/, each checked by sha256. Safe to interrupt and to
@@ -15,6 +15,7 @@ repeat; prints nothing when there is nothing to do.
   --tests   also the Debian packages of scripts/packages-tests.txt, the pinned Python packages of
             tests/interop/requirements*.txt in third_party/pytest*, and Azurite in third_party/azurite
   --java    also the Debian packages of scripts/packages-java.txt and MLflow's Java client in third_party/java
+  --torch   also PyTorch Lightning in third_party/torch: 5.5 GB, for the one test of its autologging
   --fuzz    also the Debian packages of scripts/packages-fuzz.txt
   --bench   also the Debian packages of scripts/packages-bench.txt
   --force   forget what was unpacked and do everything again
@@ -23,13 +24,14 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 third_party=$root/third_party
-want_lint=0 want_tests=0 want_java=0
+want_lint=0 want_tests=0 want_java=0 want_torch=0
 lists=("$root/scripts/packages.txt")
 for argument in "$@"; do
   case $argument in
     --lint) want_lint=1 ;;
     --tests) want_tests=1; lists+=("$root/scripts/packages-tests.txt") ;;
     --java) want_java=1; lists+=("$root/scripts/packages-java.txt") ;;
+    --torch) want_torch=1 ;;
     --fuzz | --bench) lists+=("$root/scripts/packages-${argument#--}.txt") ;;
     --force) rm -rf "$third_party" ;;
     --help | -h) usage; exit 0 ;;
@@ -171,6 +173,9 @@ if [ $want_tests = 1 ]; then
   install_pinned "$third_party/pytest" "$root/tests/interop/requirements.txt" "the Python packages of the tests"
   install_pinned "$third_party/pytest-2.22" "$root/tests/interop/requirements-2.22.txt" "MLflow's 2.22 client"
   install_azurite
+fi
+if [ $want_torch = 1 ]; then
+  install_pinned "$third_party/torch" "$root/tests/interop/requirements-torch.txt" "PyTorch Lightning"
 fi
 if [ $want_java = 1 ]; then
   install_java_client

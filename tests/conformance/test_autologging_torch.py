@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Autologging of PyTorch Lightning, where it is installed: with what PyPI's torch brings it is 5.5 GB, too large for every test run.
+"""Autologging of PyTorch Lightning, part of `make test-all`: with what PyPI's torch brings it is 5.5 GB, too large for every test run.
 
-To run it: python3 -m venv V; V/bin/pip install torch pytorch-lightning mlflow-skinny==3.17.2 pandas; MILLRACE_TORCH_PYTHON=V/bin/python.
+scripts/setup.sh --torch installs it.
 """
 
 import json
-import os
+import pathlib
 import subprocess
 
 import pytest
 
-PYTHON = os.environ.get("MILLRACE_TORCH_PYTHON")
+PYTHON = pathlib.Path(__file__).resolve().parents[2] / "third_party/torch/bin/python"
 
 TRAIN = """
 import json, sys, mlflow, torch, pytorch_lightning as lightning
@@ -54,7 +54,7 @@ print(json.dumps({"params": found.data.params, "metrics": found.data.metrics, "s
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PYTHON is None, reason="by design: PyTorch Lightning is 5.5 GB; MILLRACE_TORCH_PYTHON names a Python that has it")
+@pytest.mark.skipif(not PYTHON.exists(), reason="by design: PyTorch Lightning is 5.5 GB; scripts/setup.sh --torch installs it")
 def test_pytorch_lightning(server, experiment):
     done = subprocess.run([PYTHON, "-c", TRAIN, server.url, experiment], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
