@@ -38,6 +38,11 @@ Result<cli::Document> AppActions::ModelsApprove(const cli::Invocation& invocatio
   return AskModels(invocation, options, app::ModelsApprove);
 }
 
+Result<cli::Document> AppActions::ModelsGates(const cli::Invocation& invocation,
+                                              const cli::ModelsOptions& options) {
+  return AskModels(invocation, options, app::ModelsGates);
+}
+
 Result<cli::Document> AppActions::ModelsCard(const cli::Invocation& invocation,
                                              const cli::ModelsOptions& options) {
   return AskModels(invocation, options, app::ModelsCard);

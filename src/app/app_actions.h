@@ -62,6 +62,8 @@ class AppActions final : public cli::Actions {
                                       const cli::ModelsOptions& options) override;
   Result<cli::Document> ModelsAlias(const cli::Invocation& invocation,
                                     const cli::ModelsOptions& options) override;
+  Result<cli::Document> ModelsGates(const cli::Invocation& invocation,
+                                    const cli::ModelsOptions& options) override;
   Result<cli::Document> ModelsApprove(const cli::Invocation& invocation,
                                       const cli::ModelsOptions& options) override;
   Result<cli::Document> ModelsCard(const cli::Invocation& invocation,

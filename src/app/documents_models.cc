@@ -70,10 +70,13 @@ Result<tracking::ModelVersion> Promoted(Environment& environment, const cli::Mod
   promotion.evidence = options.evidence;
   MILL_ASSIGN_OR_RETURN(const tracking::ModelVersion candidate,
                         registry.GetVersion(options.name, options.version));
-  MILL_ASSIGN_OR_RETURN(const auto gates, GatesOf(environment, options.name));
+  MILL_ASSIGN_OR_RETURN(const auto declared, GatesOf(environment, options.name));
+  if (declared) {
+    MILL_RETURN_IF_ERROR(registry.SetGates(options.name, declared));
+  }
+  MILL_ASSIGN_OR_RETURN(const auto gates, registry.Gates(options.name));
   promotion.decision.promote = true;
   if (gates) {
-    MILL_RETURN_IF_ERROR(registry.RequireApprovals(options.name, gates->required_approvals));
     MILL_ASSIGN_OR_RETURN(
         const auto champion,
         registry.FindByAlias(options.name, std::string(tracking::kChampionAlias)));
@@ -178,9 +181,11 @@ Result<cli::Document> ModelsApprove(Environment& environment, const cli::ModelsO
         registry.Approve(options.name, options.version, options.reason, options.evidence));
   }
   MILL_ASSIGN_OR_RETURN(const auto approvals, registry.Approvals(options.name, options.version));
-  MILL_ASSIGN_OR_RETURN(int required, registry.RequiredApprovals(options.name));
-  MILL_ASSIGN_OR_RETURN(const auto gates, GatesOf(environment, options.name));
-  required = gates ? gates->required_approvals : required;
+  MILL_ASSIGN_OR_RETURN(auto gates, GatesOf(environment, options.name));
+  if (!gates) {
+    MILL_ASSIGN_OR_RETURN(gates, registry.Gates(options.name));
+  }
+  const int required = gates ? gates->required_approvals : 0;
   Json list = Json::array();
   for (const tracking::Approval& approval : approvals) {
     list.push_back({{"approver", approval.approver},
@@ -191,6 +196,36 @@ Result<cli::Document> ModelsApprove(Environment& environment, const cli::ModelsO
   return Said(Named(options.name, options.version) + " has " + std::to_string(approvals.size()) +
                   " of " + std::to_string(required) + " approvals",
               {{"approvals", list}, {"required", required}});
+}
+
+Result<cli::Document> ModelsGates(Environment& environment, const cli::ModelsOptions& options) {
+  tracking::Registry registry = RegistryOf(environment, options);
+  MILL_ASSIGN_OR_RETURN(auto gates, registry.Gates(options.name));
+  const bool changes = options.minimum_auc || options.better_than_champion || options.approvals;
+  if (options.is_delete) {
+    gates.reset();
+  } else if (changes) {
+    // Only what was asked for: a model without gates gets no other one along.
+    tracking::GateSpec spec = gates.value_or(tracking::GateSpec{.better_than_champion = false});
+    spec.minimum_auc = options.minimum_auc.value_or(spec.minimum_auc);
+    spec.better_than_champion = options.better_than_champion.value_or(spec.better_than_champion);
+    spec.required_approvals = options.approvals.value_or(spec.required_approvals);
+    gates = spec;
+  }
+  if (changes || options.is_delete) {
+    MILL_RETURN_IF_ERROR(registry.SetGates(options.name, gates));
+  }
+  if (!gates) {
+    return Said("model " + options.name + " has no gates", {{"gates", Json()}});
+  }
+  return Said("model " + options.name + ": test AUC at least " +
+                  base::FormatDouble(gates->minimum_auc) +
+                  (gates->better_than_champion ? ", above the champion's" : "") + ", " +
+                  std::to_string(gates->required_approvals) + " approvals",
+              {{"gates",
+                {{"minimum_auc", gates->minimum_auc},
+                 {"better_than_champion", gates->better_than_champion},
+                 {"required_approvals", gates->required_approvals}}}});
 }
 
 Result<cli::Document> ModelsCard(Environment& environment, const cli::ModelsOptions& options) {

@@ -16,6 +16,7 @@ Result<cli::Document> ModelsRegister(Environment& environment, const cli::Models
 Result<cli::Document> ModelsPromote(Environment& environment, const cli::ModelsOptions& options);
 Result<cli::Document> ModelsAlias(Environment& environment, const cli::ModelsOptions& options);
 Result<cli::Document> ModelsApprove(Environment& environment, const cli::ModelsOptions& options);
+Result<cli::Document> ModelsGates(Environment& environment, const cli::ModelsOptions& options);
 Result<cli::Document> ModelsCard(Environment& environment, const cli::ModelsOptions& options);
 Result<cli::Document> ModelsDiff(Environment& environment, const cli::ModelsOptions& options);
 Result<cli::Document> ModelsLineage(Environment& environment, const cli::ModelsOptions& options);

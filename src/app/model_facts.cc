@@ -222,47 +222,10 @@ Result<std::optional<tracking::GateSpec>> GatesOf(Environment& environment,
                         LoadProject(*environment.project_root(), environment.learners()));
   for (const TrainingSpec& training : project.trainings) {
     if (training.name.value == model) {
-      return std::optional<tracking::GateSpec>(training.gates);
+      return training.gates;
     }
   }
   return std::optional<tracking::GateSpec>();
-}
-
-tracking::GateDecision JudgeRecorded(const tracking::GateSpec& gates,
-                                     const tracking::ModelVersion& candidate,
-                                     const std::optional<tracking::ModelVersion>& champion) {
-  const auto refused = [](const std::string& gate, const std::string& sentence) {
-    tracking::GateDecision decision;
-    decision.checks.push_back({gate, false, 0, 0, sentence});
-    decision.sentence = "gate " + gate + " failed: " + sentence;
-    return decision;
-  };
-  const auto score = [](const tracking::ModelVersion& version) {
-    std::optional<tracking::TestScore> found;
-    const auto auc = version.tags.find("test_auc");
-    const auto hash = version.tags.find("label_hash");
-    if (auc != version.tags.end() && hash != version.tags.end()) {
-      found = {version.version, std::strtod(auc->second.c_str(), nullptr), hash->second};
-    }
-    return found;
-  };
-  const std::optional<tracking::TestScore> own = score(candidate);
-  if (!own) {
-    return refused("minimum_auc", "version " + std::to_string(candidate.version) +
-                                      " has no recorded test AUC (tags test_auc and label_hash)");
-  }
-  std::optional<tracking::TestScore> reigning;
-  if (champion && champion->version != candidate.version) {
-    reigning = score(*champion);
-    if (gates.better_than_champion && !reigning) {
-      return refused("better_than_champion", "the champion, version " +
-                                                 std::to_string(champion->version) +
-                                                 ", has no recorded test AUC");
-    }
-  }
-  auto decision = tracking::DecideGates(gates, *own, reigning);
-  return decision.ok() ? *std::move(decision)
-                       : refused("better_than_champion", decision.error().message());
 }
 
 }  // namespace millrace::app

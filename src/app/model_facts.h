@@ -41,13 +41,7 @@ std::filesystem::path LocalModelFolder(Environment& environment,
 /// kFailedPrecondition unless the folder's MLmodel file has a signature and an input example.
 Result<void> CheckSignatureAndExample(const std::filesystem::path& folder);
 
-/// The gates of the project's training of that name; none where there is no such training.
+/// The gates that the project declares for its training of that name; none where it has none.
 Result<std::optional<tracking::GateSpec>> GatesOf(Environment& environment,
                                                   const std::string& model);
-/// What the gates say to a version by the test scores that were recorded with it and with the
-/// champion.
-tracking::GateDecision JudgeRecorded(const tracking::GateSpec& gates,
-                                     const tracking::ModelVersion& candidate,
-                                     const std::optional<tracking::ModelVersion>& champion);
-
 }  // namespace millrace::app

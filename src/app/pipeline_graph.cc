@@ -367,10 +367,9 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
                   {"training_set", "labels", "choice", "evaluation"},
                   {{"registered", "registered.json"}},
                   {}};
-    info.params = Params({parts_.project->file.name, training_.name.value,
-                          base::FormatDouble(training_.gates.minimum_auc),
-                          training_.gates.better_than_champion ? "better" : "any",
-                          std::to_string(training_.gates.required_approvals)});
+    info.params =
+        Params({parts_.project->file.name, training_.name.value,
+                base::ConfigType<std::optional<tracking::GateSpec>>::ToJson(training_.gates)});
     info.inputs.insert(info.inputs.end(), trained_.begin(), trained_.end());
     for (const features::ViewPlan* plan : parts_.TrainingPlans()) {
       if (std::find(info.inputs.begin(), info.inputs.end(), TableArtifact(plan->source)) ==

@@ -56,7 +56,8 @@ struct TrainingSpec {
   base::OrderedMap<BaselineSpec> baselines;
   evaluation::CostSpec costs;
   evaluation::EvaluationSpec evaluation;
-  tracking::GateSpec gates;
+  /// Empty: pipelines judge by the defaults, and nothing is kept with the model.
+  std::optional<tracking::GateSpec> gates;
 
   static const base::Declaration<TrainingSpec>& Declared();
 };

@@ -223,8 +223,8 @@ class Registration {
     request.source = "models:/" + model_ids_[chosen_];
     request.run_id = registered_.run_id;
     request.model_id = model_ids_[chosen_];
-    request.tags = {{"test_auc", base::FormatDouble(metrics_["roc_auc"])},
-                    {"label_hash", label_hash_},
+    request.tags = {{std::string(tracking::kTestAucTag), base::FormatDouble(metrics_["roc_auc"])},
+                    {std::string(tracking::kLabelHashTag), label_hash_},
                     {"learner", chosen_}};
     request.idempotency_key = inputs_.idempotency_key;
     MILL_ASSIGN_OR_RETURN(const fs::path folder,
@@ -242,11 +242,12 @@ class Registration {
     const tracking::TestScore candidate{registered_.version, metrics_["roc_auc"], label_hash_};
     std::optional<tracking::TestScore> reigning;
     const bool is_champion = champion && champion->version == registered_.version;
+    const tracking::GateSpec gates = training_.gates.value_or(tracking::GateSpec{});
     // After a crash between promotion and the record of this step the version is champion already:
     // judge it as it was judged then.
     if (champion && champion->version != registered_.version) {
       reigning = RecordedScore(*champion);
-      if (tracking::NeedsRescore(training_.gates, candidate, reigning)) {
+      if (tracking::NeedsRescore(gates, candidate, reigning)) {
         MILL_ASSIGN_OR_RETURN(reigning->auc, Rescore(*champion));
         reigning->label_hash = label_hash_;
         output.notes.push_back("champion version " + std::to_string(champion->version) +
@@ -255,9 +256,10 @@ class Registration {
       }
     }
     MILL_ASSIGN_OR_RETURN(const tracking::GateDecision decision,
-                          tracking::DecideGates(training_.gates, candidate, reigning));
-    MILL_RETURN_IF_ERROR(
-        registry.RequireApprovals(training_.name.value, training_.gates.required_approvals));
+                          tracking::DecideGates(gates, candidate, reigning));
+    if (training_.gates) {
+      MILL_RETURN_IF_ERROR(registry.SetGates(training_.name.value, training_.gates));
+    }
     tracking::Promotion promotion;
     promotion.name = training_.name.value;
     promotion.version = registered_.version;

@@ -160,6 +160,9 @@ struct ModelsOptions {
   /// Who does it; empty: the user who runs the command.
   std::string by;
   bool is_delete = false;
+  std::optional<double> minimum_auc;
+  std::optional<bool> better_than_champion;
+  std::optional<int> approvals;
   std::optional<std::filesystem::path> output;
   bool is_verify = false;
   std::string head;
@@ -220,6 +223,8 @@ class Actions {
   virtual Result<Document> ModelsPromote(const Invocation& invocation,
                                          const ModelsOptions& options) = 0;
   virtual Result<Document> ModelsAlias(const Invocation& invocation,
+                                       const ModelsOptions& options) = 0;
+  virtual Result<Document> ModelsGates(const Invocation& invocation,
                                        const ModelsOptions& options) = 0;
   virtual Result<Document> ModelsApprove(const Invocation& invocation,
                                          const ModelsOptions& options) = 0;

@@ -163,6 +163,10 @@ class RecordingActions final : public Actions {
     models = options;
     return Answer("models approve", asked);
   }
+  Result<Document> ModelsGates(const Invocation& asked, const ModelsOptions& options) override {
+    models = options;
+    return Answer("models gates", asked);
+  }
   Result<Document> ModelsCard(const Invocation& asked, const ModelsOptions& options) override {
     models = options;
     return Answer("models card", asked);
@@ -360,6 +364,13 @@ TEST_F(CommandLine, ModelsAreGoverned) {
   EXPECT_NE(Run({"models", "approve", "churn", "3"}), 0) << "a reason is wanted";
   EXPECT_EQ(Run({"models", "approve", "churn", "3", "--reason", "good", "--by", "alice"}), 0);
   EXPECT_EQ(actions.models.by, "alice");
+  EXPECT_EQ(Run({"models", "gates", "churn", "--minimum-auc", "0.7", "--better-than-champion",
+                 "false", "--approvals", "2"}),
+            0);
+  EXPECT_EQ(actions.models.minimum_auc, 0.7);
+  EXPECT_EQ(actions.models.better_than_champion, false);
+  EXPECT_EQ(actions.models.approvals, 2);
+  EXPECT_NE(Run({"models", "gates", "churn", "--minimum-auc", "70"}), 0);
   EXPECT_EQ(Run({"models", "diff", "churn", "2", "3"}), 0);
   EXPECT_EQ(actions.models.other_version, 3);
   EXPECT_EQ(Run({"models", "audit", "--verify"}), 0);

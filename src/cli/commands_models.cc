@@ -81,6 +81,21 @@ void Builder::AddModelChanges(CLI::App& group) {
   set->add_option("--override", models.override_reason, "As for promote, for the alias champion");
   who(set);
 
+  CLI::App* gates = AddModelCommand(
+      group, "gates", "Show or set what a version must show, whoever promotes it",
+      "  millrace models gates churn\n"
+      "  millrace models gates churn --minimum-auc 0.7 --better-than-champion true --approvals 1",
+      &Actions::ModelsGates);
+  name(gates);
+  gates->add_option("--minimum-auc", models.minimum_auc, "Smallest test AUC (tag test_auc)")
+      ->check(CLI::Range(0.0, 1.0));
+  gates->add_option("--better-than-champion", models.better_than_champion,
+                    "Whether the test AUC must be above the champion's on the same labels");
+  gates->add_option("--approvals", models.approvals, "How many people must approve a version")
+      ->check(CLI::Range(0, 20));
+  gates->add_flag("--clear", models.is_delete, "Drop the gates");
+  gates->add_option("--by", models.by, "Who does it, for the audit log; otherwise the user");
+
   CLI::App* approve =
       AddModelCommand(group, "approve", "Approve a version, with a reason that is recorded",
                       "  millrace models approve churn 3 --reason \"fair in every segment\"",

@@ -2,6 +2,7 @@
 // Decides whether a candidate becomes champion.
 #include "tracking/gates.h"
 
+#include <charconv>
 #include <utility>
 
 #include "base/number_format.h"
@@ -47,6 +48,31 @@ GateCheck CheckChampion(const TestScore& candidate, const TestScore& champion) {
                    Digits(champion.auc, candidate.auc) + " (version " +
                    std::to_string(champion.version) + ")";
   return check;
+}
+
+/// What was recorded with a version; empty where it is not there or no number.
+std::optional<TestScore> RecordedScore(const ModelVersion& version) {
+  const auto auc = version.tags.find(std::string(kTestAucTag));
+  const auto hash = version.tags.find(std::string(kLabelHashTag));
+  if (auc == version.tags.end() || hash == version.tags.end()) {
+    return std::nullopt;
+  }
+  TestScore score{version.version, 0, hash->second};
+  const char* end = auc->second.data() + auc->second.size();
+  const auto read = std::from_chars(auc->second.data(), end, score.auc);
+  return read.ec == std::errc() && read.ptr == end ? std::optional(score) : std::nullopt;
+}
+
+GateDecision Refused(const std::string& gate, const std::string& sentence) {
+  GateDecision decision;
+  decision.checks.push_back({gate, false, 0, 0, sentence});
+  decision.sentence = "gate " + gate + " failed: " + sentence;
+  return decision;
+}
+
+std::string NoScore(const ModelVersion& version) {
+  return "version " + std::to_string(version.version) + " has no recorded test AUC (tags " +
+         std::string(kTestAucTag) + " and " + std::string(kLabelHashTag) + ")";
 }
 
 }  // namespace
@@ -103,6 +129,34 @@ Result<GateDecision> DecideGates(const GateSpec& spec, const TestScore& candidat
     }
   }
   return decision;
+}
+
+GateDecision JudgeRecorded(const GateSpec& spec, const ModelVersion& candidate,
+                           const std::optional<ModelVersion>& champion) {
+  const bool has_rival =
+      spec.better_than_champion && champion.has_value() && champion->version != candidate.version;
+  const std::optional<TestScore> own = RecordedScore(candidate);
+  if (!own) {
+    if (spec.minimum_auc > 0 || has_rival) {
+      return Refused(spec.minimum_auc > 0 ? "minimum_auc" : "better_than_champion",
+                     NoScore(candidate));
+    }
+    GateDecision decision;
+    decision.promote = true;
+    decision.sentence = "no gate asks for a test AUC";
+    return decision;
+  }
+  std::optional<TestScore> reigning;
+  if (has_rival) {
+    reigning = RecordedScore(*champion);
+    if (!reigning) {
+      return Refused("better_than_champion", "the champion: " + NoScore(*champion));
+    }
+  }
+  auto decision = DecideGates(spec, *own, reigning);
+  return decision.ok() ? *std::move(decision)
+                       : Refused(has_rival ? "better_than_champion" : "minimum_auc",
+                                 decision.error().message());
 }
 
 }  // namespace millrace::tracking

@@ -5,18 +5,24 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/config.h"
 #include "base/result.h"
+#include "tracking/types.h"
 
 namespace millrace::tracking {
 
-/// The conditions, declared in training/*.yaml under `gates`.
+/// Tags of a version with what its gates are judged by.
+inline constexpr std::string_view kTestAucTag = "test_auc";
+inline constexpr std::string_view kLabelHashTag = "label_hash";
+
+/// The conditions, declared in training/*.yaml under `gates` and kept with the model
+/// (Registry::SetGates), so that they hold for MLflow's clients too.
 struct GateSpec {
   double minimum_auc = 0;
   bool better_than_champion = true;
-  /// Kept with the model (Registry::RequireApprovals): it holds for MLflow's clients too.
   int required_approvals = 0;
   static const base::Declaration<GateSpec>& Declared();
 };
@@ -59,5 +65,10 @@ bool NeedsRescore(const GateSpec& spec, const TestScore& candidate,
 ///         - kInvalidArgument if an AUC is not in [0, 1]
 Result<GateDecision> DecideGates(const GateSpec& spec, const TestScore& candidate,
                                  const std::optional<TestScore>& champion);
+
+/// The same by the numbers that were recorded with the versions (kTestAucTag, kLabelHashTag); what
+/// is needed and was not recorded fails its gate, and so do labels that differ.
+GateDecision JudgeRecorded(const GateSpec& spec, const ModelVersion& candidate,
+                           const std::optional<ModelVersion>& champion);
 
 }  // namespace millrace::tracking

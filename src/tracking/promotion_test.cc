@@ -68,7 +68,10 @@ TEST_P(PromotionTest, AnApprovalSaysWhoWhenWhyAndByWhatEvidence) {
 }
 
 TEST_P(PromotionTest, MissingApprovalsHoldBackEveryCaller) {
-  ASSERT_TRUE(registry().RequireApprovals("churn", 2).ok());
+  ASSERT_TRUE(
+      registry()
+          .SetGates("churn", GateSpec{.better_than_champion = false, .required_approvals = 2})
+          .ok());
   ASSERT_TRUE(registry().As("alice").Approve("churn", 2, "good").ok());
   EXPECT_EQ(Failure(registry().SetAlias("churn", "champion", 2), ErrorCode::kFailedPrecondition),
             "version 2 of churn has 1 of 2 approvals that its promotion needs");
@@ -81,8 +84,62 @@ TEST_P(PromotionTest, MissingApprovalsHoldBackEveryCaller) {
   EXPECT_TRUE(registry().SetAlias("churn", "champion", 2).ok());
   EXPECT_TRUE(registry().TransitionStage("churn", 2, "production", true).ok());
   Failure(registry().SetAlias("churn", "champion", 1), ErrorCode::kFailedPrecondition);
-  EXPECT_EQ(registry().RequiredApprovals("churn").value(), 2);
-  EXPECT_EQ(LastEntry("registered_model.policy_changed").at("required_approvals"), 2);
+  EXPECT_EQ(registry().Gates("churn").value()->required_approvals, 2);
+  EXPECT_EQ(LastEntry("registered_model.policy_changed").at("gates").at("required_approvals"), 2);
+  EXPECT_EQ(LastEntry("model_version.promotion_refused").at("to"), "@champion");
+}
+
+TEST_P(PromotionTest, GatesHoldBackEveryCaller) {
+  EXPECT_TRUE(registry().SetAlias("churn", "champion", 1).ok()) << "without gates all is free";
+  ASSERT_TRUE(registry().DeleteAlias("churn", "champion").ok());
+  const GateSpec gates{.minimum_auc = 0.7};
+  ASSERT_TRUE(registry().SetGates("churn", gates).ok());
+  EXPECT_EQ(registry().Gates("churn").value()->minimum_auc, 0.7);
+  EXPECT_THAT(Failure(registry().SetAlias("churn", "champion", 1), ErrorCode::kFailedPrecondition),
+              HasSubstr("gate minimum_auc failed: version 1 has no recorded test AUC"));
+  const auto record = [&](std::int64_t version, const char* auc) {
+    ASSERT_TRUE(registry().SetVersionTag("churn", version, "test_auc", auc).ok());
+    ASSERT_TRUE(registry().SetVersionTag("churn", version, "label_hash", "9f2c").ok());
+  };
+  record(1, "0.65");
+  record(2, "0.75");
+  EXPECT_THAT(Failure(registry().As("mallory").SetAlias("churn", "champion", 1),
+                      ErrorCode::kFailedPrecondition),
+              HasSubstr("version 1 of churn is not promoted: gate minimum_auc failed: test AUC "
+                        "0.6500 is below the wanted minimum 0.7000"));
+  EXPECT_FALSE(registry().FindByAlias("churn", "champion").value().has_value());
+  const Json entry = LastEntry("model_version.promotion_refused");
+  EXPECT_EQ(entry.at("actor"), "mallory");
+  EXPECT_EQ(entry.at("gates")[0].at("name"), "minimum_auc");
+  EXPECT_THAT(Failure(registry().TransitionStage("churn", 1, "PRODUCTION", false),
+                      ErrorCode::kFailedPrecondition),
+              HasSubstr("gate minimum_auc failed"));
+  EXPECT_EQ(LastEntry("model_version.promotion_refused").at("to"), "stage Production");
+  EXPECT_TRUE(registry().SetAlias("churn", "challenger", 1).ok()) << "other aliases are free";
+  EXPECT_TRUE(registry().SetAlias("churn", "champion", 2).ok());
+  EXPECT_TRUE(registry().SetAlias("churn", "champion", 2).ok()) << "the champion is its own rival";
+  EXPECT_TRUE(registry().TransitionStage("churn", 2, "Production", true).ok());
+  ASSERT_TRUE(registry().SetGates("churn", GateSpec{.minimum_auc = 0.6}).ok());
+  EXPECT_THAT(Failure(registry().SetAlias("churn", "champion", 1), ErrorCode::kFailedPrecondition),
+              HasSubstr("gate better_than_champion failed: test AUC 0.6500 is not above the "
+                        "champion's 0.7500 (version 2)"));
+  ASSERT_TRUE(registry().SetGates("churn", std::nullopt).ok());
+  EXPECT_FALSE(registry().Gates("churn").value().has_value());
+  EXPECT_TRUE(registry().SetAlias("churn", "champion", 1).ok());
+  Failure(registry().SetGates("nobody", gates), ErrorCode::kNotFound);
+}
+
+TEST_P(PromotionTest, WhatAGateWasJudgedByStays) {
+  ASSERT_TRUE(registry().SetVersionTag("churn", 1, "test_auc", "0.6").ok());
+  EXPECT_TRUE(registry().SetVersionTag("churn", 1, "test_auc", "0.65").ok()) << "no gates yet";
+  ASSERT_TRUE(registry().SetGates("churn", GateSpec{.minimum_auc = 0.7}).ok());
+  EXPECT_THAT(Failure(registry().SetVersionTag("churn", 1, "test_auc", "0.9"),
+                      ErrorCode::kFailedPrecondition),
+              HasSubstr("tag test_auc of version 1 of churn is \"0.65\" and stays so"));
+  Failure(registry().DeleteVersionTag("churn", 1, "test_auc"), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(registry().SetVersionTag("churn", 1, "test_auc", "0.65").ok()) << "said again";
+  EXPECT_TRUE(registry().SetVersionTag("churn", 1, "label_hash", "9f2c").ok()) << "the first time";
+  EXPECT_TRUE(registry().SetVersionTag("churn", 1, "team", "b").ok());
 }
 
 TEST_P(PromotionTest, APromotionRecordsGatesAndApprovals) {
@@ -118,7 +175,7 @@ TEST_P(PromotionTest, AFailedGateNeedsAReasonThatIsRecorded) {
 }
 
 TEST_P(PromotionTest, MissingApprovalsMayBeOverriddenToo) {
-  ASSERT_TRUE(registry().RequireApprovals("churn", 1).ok());
+  ASSERT_TRUE(registry().SetGates("churn", GateSpec{.required_approvals = 1}).ok());
   Promotion promotion{.name = "churn", .version = 2, .stage = "Production", .decision = Holds()};
   EXPECT_THAT(Failure(registry().Promote(promotion), ErrorCode::kFailedPrecondition),
               HasSubstr("0 of 1 approvals"));

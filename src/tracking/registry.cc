@@ -219,8 +219,10 @@ Result<void> Registry::SetAlias(const std::string& name, const std::string& alia
                                 std::int64_t version) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   if (alias == kChampionAlias) {
-    MILL_RETURN_IF_ERROR(GetVersion(name, version));
-    MILL_RETURN_IF_ERROR(CheckApprovals(name, version));
+    if (Result<void> may = CheckPromotion(name, version, "@" + alias); !may.ok()) {
+      MILL_RETURN_IF_ERROR(transaction.Commit());
+      return may;
+    }
   }
   MILL_RETURN_IF_ERROR(PutAlias(name, alias, version));
   return transaction.Commit();

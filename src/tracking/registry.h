@@ -83,8 +83,8 @@ struct Promotion {
   std::string evidence = {};
 };
 
-/// The alias that endpoints follow, and the stage of the same meaning: a model whose promotions
-/// need approvals gives them to no version that lacks some.
+/// The alias that endpoints follow, and the stage of the same meaning: a model with gates gives
+/// them to no version that does not pass.
 inline constexpr std::string_view kChampionAlias = "champion";
 inline constexpr std::string_view kProductionStage = "Production";
 
@@ -181,10 +181,10 @@ class Registry {
                                 const std::string& reason);
   /// Oldest first.
   Result<std::vector<Approval>> Approvals(const std::string& name, std::int64_t version);
-  /// How many approvals of different people a version needs before it gets the alias champion or
-  /// the stage Production, whoever asks (0: none). The model must exist.
-  Result<void> RequireApprovals(const std::string& name, int n_approvals);
-  Result<int> RequiredApprovals(const std::string& name);
+  /// What a version must show before it gets the alias champion or the stage Production, whoever
+  /// asks; empty: nothing. The model must exist.
+  Result<void> SetGates(const std::string& name, const std::optional<GateSpec>& gates);
+  Result<std::optional<GateSpec>> Gates(const std::string& name);
   /// Sets the alias or the stage, and records the gates' sentences, the approvals and, where one
   /// was needed, the reason of the override.
   ///   - kFailedPrecondition without a reason where a gate failed or approvals are missing: the
@@ -201,8 +201,14 @@ class Registry {
   Result<void> PutAlias(const std::string& name, const std::string& alias, std::int64_t version);
   Result<ModelVersion> PutStage(const std::string& name, std::int64_t version,
                                 const std::string& stage, bool archive_existing_versions);
-  /// kFailedPrecondition names what is missing.
+  /// kFailedPrecondition names the approvals that are missing.
   Result<void> CheckApprovals(const std::string& name, std::int64_t version);
+  /// kFailedPrecondition names the gates that failed by what was recorded, and missing approvals;
+  /// a refusal is an entry of the audit log.
+  Result<void> CheckPromotion(const std::string& name, std::int64_t version, const std::string& to);
+  /// What a gate was judged by stays as it is.
+  Result<void> CheckEvidence(const ModelVersion& version, const std::string& key,
+                             const std::string& value);
 
   store::Metadata& metadata_;
   const base::Clock& clock_;

@@ -333,13 +333,19 @@ constexpr std::string_view kRegistry4 = R"sql(
 ALTER TABLE registered_models ADD COLUMN required_approvals INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Version 5: what a version must show before it is promoted (GateSpec as JSON); null: nothing.
+constexpr std::string_view kRegistry5 = R"sql(
+ALTER TABLE registered_models ADD COLUMN gates TEXT;
+)sql";
+
 }  // namespace
 
 Result<void> MigrateAll(store::Metadata& metadata) {
   const std::vector<store::Migration> migrations = {
       {"tracking", 1, std::string(kTracking)},  {"tracking", 2, std::string(kTracking2)},
       {"registry", 1, std::string(kRegistry)},  {"registry", 2, std::string(kRegistry2)},
-      {"registry", 3, std::string(kRegistry3)}, {"registry", 4, std::string(kRegistry4)}};
+      {"registry", 3, std::string(kRegistry3)}, {"registry", 4, std::string(kRegistry4)},
+      {"registry", 5, std::string(kRegistry5)}};
   return metadata.Migrate(migrations);
 }
 

@@ -228,7 +228,8 @@ Result<void> Registry::DeleteVersion(const std::string& name, std::int64_t versi
 Result<void> Registry::SetVersionTag(const std::string& name, std::int64_t version,
                                      const std::string& key, const std::string& value) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  MILL_RETURN_IF_ERROR(GetVersion(name, version));
+  MILL_ASSIGN_OR_RETURN(const ModelVersion tagged, GetVersion(name, version));
+  MILL_RETURN_IF_ERROR(CheckEvidence(tagged, key, value));
   MILL_RETURN_IF_ERROR(internal::PutVersionTag(metadata_, name, version, key, value));
   MILL_ASSIGN_OR_RETURN(const bool is_prompt, internal::IsPrompt(metadata_, name));
   MILL_RETURN_IF_ERROR(internal::RecordChange(
@@ -244,7 +245,8 @@ Result<void> Registry::DeleteVersionTag(const std::string& name, std::int64_t ve
                                         const std::string& key) {
   MILL_RETURN_IF_ERROR(internal::CheckKey("tag", key));
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  MILL_RETURN_IF_ERROR(GetVersion(name, version));
+  MILL_ASSIGN_OR_RETURN(const ModelVersion tagged, GetVersion(name, version));
+  MILL_RETURN_IF_ERROR(CheckEvidence(tagged, key, ""));
   MILL_ASSIGN_OR_RETURN(
       const std::int64_t deleted,
       metadata_.ExecuteCounted(
@@ -266,8 +268,11 @@ Result<ModelVersion> Registry::TransitionStage(const std::string& name, std::int
                                                bool archive_existing_versions) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   if (internal::EqualIgnoringCase(stage, kProductionStage)) {
-    MILL_RETURN_IF_ERROR(GetVersion(name, version));
-    MILL_RETURN_IF_ERROR(CheckApprovals(name, version));
+    const std::string to = "stage " + std::string(kProductionStage);
+    if (Result<void> may = CheckPromotion(name, version, to); !may.ok()) {
+      MILL_RETURN_IF_ERROR(transaction.Commit());
+      return std::move(may).error();
+    }
   }
   MILL_ASSIGN_OR_RETURN(ModelVersion moved,
                         PutStage(name, version, stage, archive_existing_versions));

@@ -168,8 +168,36 @@ def test_approvals_gates_and_overrides_are_recorded(shop):
     assert "gate minimum_auc failed" in refused(shop, "promote", "churn", "1", "--stage", "Production")
     models(shop, "promote", "churn", "1", "--stage", "Production", "--override", "the rest is worse")
     assert models(shop, "audit", "churn", "1")[1]["details"]["override_reason"] == "the rest is worse"
+    # The gates went into the database with the command: they hold for plain clients too, and what they are judged by stays.
+    with millrace.Server(shop) as server:
+        client = mlflow.MlflowClient(server.url)
+        for ask in (lambda: client.set_registered_model_alias("churn", "champion", "1"),
+                    lambda: client.transition_model_version_stage("churn", "1", "Production")):
+            with pytest.raises(MlflowException, match="gate minimum_auc failed: test AUC 0.7700 is below the wanted minimum 0.9900") as refusal:
+                ask()
+            assert refusal.value.error_code == "INVALID_PARAMETER_VALUE" and refusal.value.get_http_status_code() == 400
+        with pytest.raises(MlflowException, match="tag test_auc of version 1 of churn is .* and stays so"):
+            client.set_model_version_tag("churn", "1", "test_auc", "0.999")
+    assert models(shop, "audit", "churn", "1")[0]["action"] == "model_version.promotion_refused"
     card = models(shop, "card", "churn", "1")["markdown"]
     assert "fair in every segment" in card and "the rest is worse" in card
+
+
+def test_a_model_that_no_pipeline_made_gets_gates_by_command(tmp_path):
+    with millrace.Server("--workspace", tmp_path) as server:
+        client = mlflow.MlflowClient(server.url)
+        client.create_registered_model("plain")
+        for auc in ("0.6", "0.8"):
+            client.create_model_version("plain", "s3://bucket/model", tags={"test_auc": auc, "label_hash": "a"})
+        client.set_registered_model_alias("plain", "champion", "1")
+        client.delete_registered_model_alias("plain", "champion")
+        gates = millrace.run_json("models", "gates", "plain", "--minimum-auc", "0.7", "--workspace", tmp_path)["gates"]
+        assert gates == {"minimum_auc": 0.7, "better_than_champion": False, "required_approvals": 0}
+        with pytest.raises(MlflowException, match="gate minimum_auc failed"):
+            client.set_registered_model_alias("plain", "champion", "1")
+        client.set_registered_model_alias("plain", "champion", "2")
+        millrace.run_json("models", "gates", "plain", "--clear", "--workspace", tmp_path)
+        client.set_registered_model_alias("plain", "champion", "1")
 
 
 def test_two_versions_differ_in_nothing_but_their_number(shop):
