@@ -355,6 +355,42 @@ TEST_F(AccessApiTest, ArtifactsOfOthersAreNotReachedByDetours) {
   }
 }
 
+TEST_F(AccessApiTest, ScoresNeedPermissionOnTheModelBehindTheEndpoint) {
+  serving::EndpointSpec spec;
+  spec.name = "shop";
+  spec.model = "churn";
+  endpoints_.Apply({spec});
+  Done(As("ann", "POST", "/mlflow/registered-models/create", {{"name", "churn"}}));
+  const auto permit = [&](const char* permission) {
+    const json body = {{"name", "churn"}, {"username", "bob"}, {"permission", permission}};
+    const bool is_first = std::string_view(permission) == "NO_PERMISSIONS";
+    Done(
+        As("ann", is_first ? "POST" : "PATCH",
+           std::string("/mlflow/registered-models/permissions/") + (is_first ? "create" : "update"),
+           body));
+  };
+  const std::vector<std::pair<const char*, const char*>> routes = {
+      {"POST", "/invocations"},
+      {"POST", "/endpoints/shop/invocations"},
+      {"POST", "/v2/models/shop/infer"},
+      {"GET", "/v2/models/shop"},
+      {"GET", "/v2/models/shop/ready"},
+      {"GET", "/v2/models/shop/versions/1"},
+      {"GET", "/v2/models/shop/versions/1/ready"},
+      {"POST", "/v2/models/shop/versions/1/infer"}};
+  permit("NO_PERMISSIONS");
+  for (const auto& [method, path] : routes) {
+    EXPECT_EQ(As("bob", method, path, json::object()).status, 403) << path;
+    EXPECT_EQ(As("", method, path, json::object()).status, 401) << path;
+    EXPECT_NE(As("ann", method, path, json::object()).status, 403) << path;
+  }
+  permit("READ");
+  for (const auto& [method, path] : routes) {
+    EXPECT_NE(As("bob", method, path, json::object()).status, 403) << path;
+  }
+  EXPECT_EQ(As("bob", "POST", "/endpoints/none/invocations", json::object()).status, 404);
+}
+
 TEST_F(AccessApiTest, GraphqlHasTheRightsOfItsSender) {
   const std::string id = ExperimentOf("ann", "secret");
   RunOf("ann", id);

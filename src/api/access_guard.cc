@@ -183,6 +183,17 @@ Result<bool> AccessGuard::MayRead(const User& user, const Resource& resource) co
   return has >= Permission::kRead;
 }
 
+Result<bool> AccessGuard::MayAsk(const User& user, const AccessRule& rule,
+                                 const RoutedRequest& request) const {
+  const auto endpoint = endpoints_ == nullptr    ? nullptr
+                        : request.params.empty() ? endpoints_->Only()
+                                                 : endpoints_->Find(request.params[0]);
+  // The handler says what is not there.
+  return endpoint == nullptr
+             ? Result<bool>(true)
+             : MayOn(user, rule, {ResourceKind::kRegisteredModel, endpoint->spec().model});
+}
+
 Result<bool> AccessGuard::MayUseSource(const User& user, const std::string& source) const {
   const auto part_after = [&source](std::string_view prefix) {
     const std::string_view rest = std::string_view(source).substr(prefix.size());
@@ -356,6 +367,9 @@ Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
     run_id = run_id.empty() ? FromQuery(request.http, "run_uuid") : std::move(run_id);
     MILL_ASSIGN_OR_RETURN(const std::string id, access_.ExperimentOfRun(run_id));
     return on_experiment(id);
+  }
+  if (rule.subject == AccessSubject::kEndpoint) {
+    return MayAsk(user, rule, request);
   }
   if (rule.subject == AccessSubject::kModelOfQuery) {
     return MayOn(user, rule, {ResourceKind::kRegisteredModel, FromQuery(request.http, rule.field)});

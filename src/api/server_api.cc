@@ -212,7 +212,7 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   MILL_CHECK(parts.endpoints != nullptr);
   impl_->logger = context.logger;
   if (parts.access != nullptr) {
-    impl_->guard.emplace(*parts.access, context.logger);
+    impl_->guard.emplace(*parts.access, parts.endpoints, context.logger);
     internal::AddAccessRoutes(*parts.access, impl_->router);
   }
   internal::AddHealthRoutes(parts, impl_->metrics, impl_->router);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "net/http_message.h"
+#include "serving/endpoint.h"
 #include "tracking/access.h"
 
 namespace millrace::api::internal {
@@ -35,8 +36,10 @@ net::Response PermissionDenied();
 /// Thread-safe.
 class AccessGuard {
  public:
-  /// The references outlive the guard; the logger may be null.
-  AccessGuard(tracking::Access& access, base::Logger* logger) : access_(access), logger_(logger) {}
+  /// The references outlive the guard; the logger may be null, and so may the endpoints of a server
+  /// that has none.
+  AccessGuard(tracking::Access& access, const serving::EndpointSet* endpoints, base::Logger* logger)
+      : access_(access), endpoints_(endpoints), logger_(logger) {}
 
   /// True where it takes no long computation to know who asks: then Refuse and Answer may run on a
   /// thread that serves connections.
@@ -68,6 +71,8 @@ class AccessGuard {
                            const RoutedRequest& request, const Router::Match& match) const;
   Result<bool> MayOnAll(const tracking::User& user, const AccessRule& rule,
                         const std::vector<std::string>& experiments) const;
+  Result<bool> MayAsk(const tracking::User& user, const AccessRule& rule,
+                      const RoutedRequest& request) const;
   Result<bool> MayRead(const tracking::User& user, const tracking::Resource& resource) const;
   /// Whether the user may read what a version is to be made from.
   Result<bool> MayUseSource(const tracking::User& user, const std::string& source) const;
@@ -80,6 +85,7 @@ class AccessGuard {
                       const net::Response& response) const;
 
   tracking::Access& access_;
+  const serving::EndpointSet* const endpoints_;
   base::Logger* const logger_;
   /// Long computations that run or wait.
   mutable std::atomic<int> n_slow_ = 0;

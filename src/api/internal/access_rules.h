@@ -40,6 +40,9 @@ enum class AccessSubject : std::uint8_t {
   kRegisteredModel,
   /// The same, always in the query.
   kModelOfQuery,
+  /// The registered model behind the endpoint that the path names, or behind the only one; where
+  /// there is no such endpoint, nothing.
+  kEndpoint,
   /// The registered model of a version that is to be made, and what the version is made from.
   kNewVersion,
   /// The experiment with whose id a path of artifacts begins: the path's parameter, or `field`.
