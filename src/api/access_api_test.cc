@@ -324,14 +324,20 @@ TEST_F(AccessApiTest, ArtifactsOfOthersAreNotReachedByDetours) {
   const std::string id = ExperimentOf("ann", "secret");
   const std::string run = RunOf("ann", id);
   Give("bob", id, Permission::kNone);
-  EXPECT_EQ(As("bob", "POST", "/mlflow/experiments/create",
-               {{"name", "x"}, {"artifact_location", "mlflow-artifacts:/" + id}})
-                .status,
-            403);
+  for (const std::string& location :
+       {"mlflow-artifacts:/" + id, "http://h/api/2.0/mlflow-artifacts/artifacts/" + id,
+        "file:///runs/" + id, "/runs/" + id, "runs/" + id, "FILE:/runs/" + id}) {
+    EXPECT_EQ(As("bob", "POST", "/mlflow/experiments/create",
+                 {{"name", "x"}, {"artifact_location", location}})
+                  .status,
+              403)
+        << location;
+  }
   Done(As("bob", "POST", "/mlflow/registered-models/create", {{"name", "m"}}));
   for (const std::string& source :
        {"mlflow-artifacts:/" + id + "/models/x", "mlflow-artifacts://127.0.0.1:5000/" + id + "/x",
         "mlflow-artifacts:/%37/../" + id, "mlflow-artifacts:/0/../" + id, "runs:/" + run + "/model",
+        "http://h/api/2.0/mlflow-artifacts/artifacts/" + id + "/x",
         std::string("mlflow-artifacts:/x")}) {
     EXPECT_EQ(
         As("bob", "POST", "/mlflow/model-versions/create", {{"name", "m"}, {"source", source}})

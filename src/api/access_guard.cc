@@ -9,6 +9,7 @@
 #include "api/internal/message.h"
 #include "api/internal/online_json.h"
 #include "api/internal/replies.h"
+#include "tracking/artifact_uri.h"
 
 namespace millrace::api::internal {
 
@@ -73,17 +74,16 @@ std::optional<std::string> ExperimentOfPath(std::string_view path) {
   return std::string(id);
 }
 
-constexpr std::string_view kProxyScheme = "mlflow-artifacts:";
+/// Whether this server would hand out what lies there: it may be another experiment's.
+bool IsHandedOut(std::string_view uri) {
+  return tracking::IsLocalLocation(uri) || uri.starts_with("mlflow-artifacts:") ||
+         uri.starts_with("http:") || uri.starts_with("https:");
+}
 
 /// Of "mlflow-artifacts:/7/models/m-1/artifacts" or "mlflow-artifacts://host:5000/7/...".
 std::optional<std::string> ExperimentOfProxyUri(std::string_view uri) {
-  std::string_view path = uri.substr(kProxyScheme.size());
-  if (path.starts_with("//")) {
-    const std::size_t slash = path.find('/', 2);
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash);
-  }
-  path.remove_prefix(path.starts_with('/') ? 1 : 0);
-  return ExperimentOfPath(PercentDecode(path));
+  const Result<std::string> path = tracking::ArtifactPath(uri);
+  return path.ok() ? ExperimentOfPath(PercentDecode(*path)) : std::nullopt;
 }
 
 std::string FromQuery(const net::Request& request, std::string_view name) {
@@ -212,11 +212,12 @@ Result<bool> AccessGuard::MayUseSource(const User& user, const std::string& sour
     const std::string name = part_after("models:/");
     return MayRead(user, {ResourceKind::kRegisteredModel, name.substr(0, name.find('@'))});
   }
-  if (source.starts_with(kProxyScheme)) {
+  if (IsHandedOut(source) && !tracking::IsLocalLocation(source)) {
     const auto id = ExperimentOfProxyUri(source);
     return id ? MayRead(user, {ResourceKind::kExperiment, *id}) : Result<bool>(false);
   }
-  // Places that this server does not hand out.
+  // Places that this server does not hand out, and local ones: those lie inside the folder of a
+  // run or a logged model that is named beside them.
   return true;
 }
 
@@ -408,10 +409,18 @@ Result<bool> AccessGuard::May(const User& user, const AccessRule& rule,
       return MayOn(user, rule, {ResourceKind::kRegisteredModel, in.Text(rule.field)});
     case AccessSubject::kNewExperiment:
       // Its runs would otherwise open the folder of another experiment to who makes it.
-      return !in.Text("artifact_location").starts_with(kProxyScheme);
+      return in.Text("artifact_location").empty() || !IsHandedOut(in.Text("artifact_location"));
     case AccessSubject::kNewVersion: {
       MILL_ASSIGN_OR_RETURN(
           const bool may, MayOn(user, rule, {ResourceKind::kRegisteredModel, in.Text(rule.field)}));
+      if (may && !in.Text("model_id").empty()) {
+        MILL_ASSIGN_OR_RETURN(const std::string id,
+                              access_.ExperimentOfLoggedModel(in.Text("model_id")));
+        MILL_ASSIGN_OR_RETURN(const bool may_read, MayRead(user, {ResourceKind::kExperiment, id}));
+        if (!may_read) {
+          return false;
+        }
+      }
       if (!may || !in.Has("run_id") || in.Text("run_id").empty()) {
         return may ? MayUseSource(user, in.Text("source")) : Result<bool>(false);
       }

@@ -4,6 +4,7 @@
 
 #include "api/internal/artifact_download.h"
 #include "api/internal/artifact_json.h"
+#include "api/internal/artifact_places.h"
 #include "api/internal/mount.h"
 #include "api/internal/replies.h"
 #include "api/internal/routes.h"
@@ -17,7 +18,6 @@ namespace millrace::api::internal {
 
 namespace {
 
-using store::ArtifactStore;
 using enum FieldType;
 
 constexpr std::size_t kMaxUploadBytes = 10 * 1024 * 1024;
@@ -37,19 +37,8 @@ std::string QueryValue(const net::Request& request, std::string_view name) {
   return {};
 }
 
-// The path below the artifact root, of a path below what the URI names. Other URIs are not read
-// here: a client could name any file of this machine by them.
-Result<std::string> Below(std::string_view uri, std::string_view path) {
-  Result<std::string> root = tracking::ArtifactPath(uri);
-  if (!root.ok()) {
-    return base::InvalidArgument("artifacts at " + std::string(uri) +
-                                 " are not served by this server; read them from there");
-  }
-  return path.empty() ? std::move(root) : Result<std::string>(*root + "/" + std::string(path));
-}
-
 // Answers with the file at a path, as the client wrote it, below what a URI names.
-net::Response FileBelow(ArtifactStore& store, const net::Request& request,
+net::Response FileBelow(const ArtifactPlaces& places, const net::Request& request,
                         const Result<std::string>& uri, const std::string& text) {
   const Result<std::string> path = PathOfField(text);
   if (!path.ok()) {
@@ -58,18 +47,18 @@ net::Response FileBelow(ArtifactStore& store, const net::Request& request,
   if (!uri.ok()) {
     return RestError(uri.error());
   }
-  const Result<std::string> whole = Below(*uri, *path);
+  const Result<ArtifactPlace> place = places.Find(*uri, *path);
   Result<std::unique_ptr<store::ArtifactReader>> reader =
-      whole.ok() ? store.Open(*whole) : whole.error();
+      place.ok() ? place->files->Open(place->path) : place.error();
   return reader.ok() ? DownloadReply(request, *path, std::move(*reader))
                      : RestError(reader.error());
 }
 
-Result<std::string> ListBelow(ArtifactStore& store, const std::string& uri,
+Result<std::string> ListBelow(const ArtifactPlaces& places, const std::string& uri,
                               const std::string& text) {
   MILL_ASSIGN_OR_RETURN(const std::string folder, store::CheckArtifactPath(text));
-  MILL_ASSIGN_OR_RETURN(const std::string whole, Below(uri, folder));
-  MILL_ASSIGN_OR_RETURN(const auto entries, store.List(whole));
+  MILL_ASSIGN_OR_RETURN(const ArtifactPlace place, places.Find(uri, folder));
+  MILL_ASSIGN_OR_RETURN(const auto entries, place.files->List(place.path));
   return ArtifactListJson(uri, folder, entries);
 }
 
@@ -88,7 +77,7 @@ Result<std::string> VersionUri(tracking::Registry& registry, const net::Request&
   return registry.DownloadUri(QueryValue(request, "name"), version);
 }
 
-net::Response UploadToRun(ArtifactStore& store, tracking::TrackingStore& tracking,
+net::Response UploadToRun(const ArtifactPlaces& places, tracking::TrackingStore& tracking,
                           const net::Request& request) {
   const auto put = [&]() -> Result<void> {
     const std::string run_id = QueryValue(request, "run_uuid");
@@ -107,8 +96,8 @@ net::Response UploadToRun(ArtifactStore& store, tracking::TrackingStore& trackin
       return base::InvalidArgument("Request must specify data.");
     }
     MILL_ASSIGN_OR_RETURN(const std::string uri, RunUri(tracking, run_id));
-    MILL_ASSIGN_OR_RETURN(const std::string whole, Below(uri, path));
-    MILL_ASSIGN_OR_RETURN(const auto writer, store.Create(whole));
+    MILL_ASSIGN_OR_RETURN(const ArtifactPlace place, places.Find(uri, path));
+    MILL_ASSIGN_OR_RETURN(const auto writer, place.files->Create(place.path));
     MILL_RETURN_IF_ERROR(writer->Write(request.body));
     MILL_RETURN_IF_ERROR(writer->Commit());
     return {};
@@ -137,18 +126,18 @@ Result<std::string> Presigned(const Message& in, std::string_view what,
 
 }  // namespace
 
-void AddArtifactViews(ArtifactStore& store, tracking::TrackingStore& tracking,
+void AddArtifactViews(const ArtifactPlaces& places, tracking::TrackingStore& tracking,
                       tracking::Registry* registry, Router& router) {
   const Mount mount(router);
   mount.Add("GET", "/mlflow/artifacts/list", kListFields,
             [&](const Message& in) -> Result<std::string> {
               MILL_ASSIGN_OR_RETURN(const std::string uri, RunUri(tracking, in.RunId()));
-              return ListBelow(store, uri, in.Text("path"));
+              return ListBelow(places, uri, in.Text("path"));
             });
   mount.Add("GET", "/mlflow/logged-models/{model_id}/artifacts/directories", kDirectoryFields,
             [&](const Message& in) -> Result<std::string> {
               MILL_ASSIGN_OR_RETURN(const std::string uri, ModelUri(tracking, in.param(0)));
-              return ListBelow(store, uri, in.Text("artifact_directory_path"));
+              return ListBelow(places, uri, in.Text("artifact_directory_path"));
             });
   for (const std::string_view what : {"upload", "download"}) {
     mount.Add("POST", "/mlflow/artifacts/presigned-" + std::string(what) + "-url", kPresignedFields,
@@ -163,22 +152,22 @@ void AddArtifactViews(ArtifactStore& store, tracking::TrackingStore& tracking,
     if (run_id.empty()) {
       run_id = QueryValue(request.http, "run_uuid");
     }
-    return FileBelow(store, request.http, RunUri(tracking, run_id),
+    return FileBelow(places, request.http, RunUri(tracking, run_id),
                      QueryValue(request.http, "path"));
   });
   if (registry != nullptr) {
-    blocking("GET", "/model-versions/get-artifact", [&store, registry](const RoutedRequest& r) {
-      return FileBelow(store, r.http, VersionUri(*registry, r.http), QueryValue(r.http, "path"));
+    blocking("GET", "/model-versions/get-artifact", [&places, registry](const RoutedRequest& r) {
+      return FileBelow(places, r.http, VersionUri(*registry, r.http), QueryValue(r.http, "path"));
     });
   }
   for (const std::string api : {"/api/2.0/mlflow", "/ajax-api/2.0/mlflow"}) {
     blocking("GET", api + "/logged-models/{model_id}/artifacts/files",
              [&](const RoutedRequest& request) {
-               return FileBelow(store, request.http, ModelUri(tracking, request.params[0]),
+               return FileBelow(places, request.http, ModelUri(tracking, request.params[0]),
                                 QueryValue(request.http, "artifact_file_path"));
              });
     blocking("POST", api + "/upload-artifact", [&](const RoutedRequest& request) {
-      return UploadToRun(store, tracking, request.http);
+      return UploadToRun(places, tracking, request.http);
     });
   }
 }

@@ -8,14 +8,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/internal/artifact_places.h"
 #include "api/internal/mount.h"
 #include "api/internal/routes.h"
 #include "api/internal/tracking_json.h"
 #include "base/ids.h"
 #include "base/json.h"
 #include "models/mlflow_layout.h"
-#include "store/artifacts.h"
-#include "tracking/artifact_uri.h"
 #include "tracking/store.h"
 
 namespace millrace::api::internal {
@@ -208,29 +207,28 @@ tracking::Batch BatchOf(const Message& in, const Origin& origin) {
   return batch;
 }
 
-Result<void> PutFile(store::ArtifactStore& artifacts, const std::string& path,
+Result<void> PutFile(const ArtifactPlaces& places, std::string_view root, std::string_view path,
                      std::string_view bytes) {
-  MILL_ASSIGN_OR_RETURN(const auto writer, artifacts.Create(path));
+  MILL_ASSIGN_OR_RETURN(const ArtifactPlace place, places.Find(root, path));
+  MILL_ASSIGN_OR_RETURN(const auto writer, place.files->Create(place.path));
   MILL_RETURN_IF_ERROR(writer->Write(bytes));
   MILL_RETURN_IF_ERROR(writer->Commit());
   return {};
 }
 
-Result<void> Fill(TrackingStore& store, store::ArtifactStore& artifacts, const Message& in,
+Result<void> Fill(TrackingStore& store, const ArtifactPlaces& places, const Message& in,
                   const tracking::RunInfo& run) {
   const Origin origin{run.run_id, base::NewRunId(), models::MlflowTime(base::SystemClock().Now())};
   const tracking::Batch batch = BatchOf(in, origin);
   MILL_RETURN_IF_ERROR(store.LogBatch(run.run_id, batch.metrics, batch.params, batch.tags));
-  MILL_ASSIGN_OR_RETURN(const std::string root, tracking::ArtifactPath(run.artifact_uri));
   for (const auto& [name, bytes] : ModelFiles(in, origin)) {
-    MILL_RETURN_IF_ERROR(PutFile(artifacts, root + "/" + name, bytes));
+    MILL_RETURN_IF_ERROR(PutFile(places, run.artifact_uri, name, bytes));
   }
-  return PutFile(artifacts, root + "/eval_results_table.json", Table(in));
+  return PutFile(places, run.artifact_uri, "eval_results_table.json", Table(in));
 }
 
 // As in MLflow, a run that could not be filled is there and has failed; here it says why.
-Result<std::string> Create(TrackingStore& store, store::ArtifactStore& artifacts,
-                           const Message& in) {
+Result<std::string> Create(TrackingStore& store, const ArtifactPlaces& places, const Message& in) {
   MILL_RETURN_IF_ERROR(CheckAll(in));
   tracking::RunRequest request;
   request.experiment_id = in.Text("experiment_id");
@@ -239,7 +237,7 @@ Result<std::string> Create(TrackingStore& store, store::ArtifactStore& artifacts
   request.start_time_ms = in.IntIfSet("start_time");
   request.tags = ReadTags(in, "tags");
   MILL_ASSIGN_OR_RETURN(const tracking::Run run, store.CreateRun(request));
-  const Result<void> filled = Fill(store, artifacts, in, run.info);
+  const Result<void> filled = Fill(store, places, in, run.info);
   if (!filled.ok()) {
     MILL_RETURN_IF_ERROR(store.SetTag(run.info.run_id, "millrace.error", filled.error().message()));
   }
@@ -253,10 +251,10 @@ Result<std::string> Create(TrackingStore& store, store::ArtifactStore& artifacts
 
 }  // namespace
 
-void AddPromptlabRoutes(TrackingStore& store, store::ArtifactStore& artifacts, Router& router) {
+void AddPromptlabRoutes(TrackingStore& store, const ArtifactPlaces& places, Router& router) {
   const Mount mount(router);
   mount.Add("POST", "/mlflow/runs/create-promptlab-run", kFields,
-            [&](const Message& in) { return Create(store, artifacts, in); });
+            [&](const Message& in) { return Create(store, places, in); });
   // MLflow's answer where no gateway is set up. This server sends nothing to an address that a
   // client names.
   for (const char* const method : {"GET", "POST"}) {

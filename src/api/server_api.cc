@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "api/internal/access_guard.h"
+#include "api/internal/artifact_places.h"
 #include "api/internal/replies.h"
 #include "api/internal/routes.h"
 #include "api/metrics.h"
@@ -65,6 +66,7 @@ struct Api::Impl {
   base::Logger* logger = nullptr;
   Security security;
   std::optional<internal::AccessGuard> guard;
+  std::optional<internal::ArtifactPlaces> places;
   mutable Metrics metrics;
   Router router;
   // Destroyed first: its tasks use the rest.
@@ -240,8 +242,9 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.artifacts != nullptr) {
     internal::AddArtifactRoutes(*parts.artifacts, impl_->router);
     if (parts.tracking != nullptr) {
-      internal::AddArtifactViews(*parts.artifacts, *parts.tracking, parts.registry, impl_->router);
-      internal::AddPromptlabRoutes(*parts.tracking, *parts.artifacts, impl_->router);
+      impl_->places.emplace(*parts.artifacts, parts.artifact_folders);
+      internal::AddArtifactViews(*impl_->places, *parts.tracking, parts.registry, impl_->router);
+      internal::AddPromptlabRoutes(*parts.tracking, *impl_->places, impl_->router);
     }
   }
   if (parts.traces != nullptr) {

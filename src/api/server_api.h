@@ -5,7 +5,9 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/security.h"
 #include "base/context.h"
@@ -45,6 +47,9 @@ struct ApiParts {
   tracking::Registry* registry = nullptr;
   /// Null leaves the artifact proxy and the views of artifacts out.
   store::ArtifactStore* artifacts = nullptr;
+  /// Folders of this machine (paths or file: URIs) whose files are read and written too, for runs
+  /// that keep their artifacts there.
+  std::vector<std::string> artifact_folders = {};
   /// Refuses values of parameters and tags that are too long; otherwise they are cut.
   bool refuses_long_values = false;
   /// Null leaves the routes of traces out.

@@ -114,6 +114,8 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.tracking = &environment.tracking();
   parts.registry = &registry;
   MILL_ASSIGN_OR_RETURN(parts.artifacts, environment.Artifacts());
+  parts.artifact_folders = api::SplitList(environment.settings().artifact_folders);
+  parts.artifact_folders.push_back(environment.settings().default_artifact_root);
   parts.refuses_long_values = !environment.settings().truncates_long_values;
   parts.webhooks = webhooks.get();
   parts.evaluation_datasets = evaluation_datasets.get();

@@ -105,6 +105,19 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        {},
        {},
        "MLFLOW_DEFAULT_ARTIFACT_ROOT"},
+      {"artifact_folders",
+       "",
+       "Folders of this machine in which `serve` reads and writes artifacts of experiments that "
+       "keep them there, comma-separated; that of --default-artifact-root always is one.",
+       {},
+       {}},
+      {"version_sources",
+       "own",
+       "Which files `serve` lets a client make a model version of: those of the run or logged "
+       "model "
+       "that it names (own, as MLflow since 3.17), or those of any run (any).",
+       {},
+       {"own", "any"}},
       {"truncate_long_values",
        "true",
        "Whether `serve` cuts parameters longer than 6000 and tags longer than 8000 characters, or "
@@ -192,6 +205,8 @@ Result<Settings> ResolveSettings(
   std::string& shown = settings.resolved.at("backend_store_uri").value;
   shown = base::WithoutPassword(shown);
   settings.default_artifact_root = value("default_artifact_root");
+  settings.artifact_folders = value("artifact_folders");
+  settings.takes_sources_of_others = value("version_sources") == "any";
   const std::string truncates = value("truncate_long_values");
   settings.truncates_long_values = truncates != "false" && truncates != "False" && truncates != "0";
   settings.allowed_hosts = value("allowed_hosts");

@@ -58,7 +58,9 @@ struct Settings {
   std::string default_permission;  ///< MLflow's word
   int port = 0;
   std::uint64_t seed = 0;
-  std::string default_artifact_root;  ///< URI under which new experiments keep artifacts
+  std::string default_artifact_root;     ///< URI under which new experiments keep artifacts
+  std::string artifact_folders;          ///< local folders that `serve` reads, comma-separated
+  bool takes_sources_of_others = false;  ///< RegistryOptions of `serve`
   bool truncates_long_values = true;
   std::string allowed_hosts;         ///< comma-separated; empty: this machine and private addresses
   std::string cors_allowed_origins;  ///< comma-separated

@@ -80,22 +80,27 @@ struct Garbage {
   std::int64_t n_uploads = 0;
 };
 
-/// All paths are in the form of CheckArtifactPath and not empty unless said. Thread-safe, also
-/// between processes; calls block on disks and networks.
+/// Files under paths. All paths are in the form of CheckArtifactPath and not empty unless said.
+/// Thread-safe, also between processes; calls block on disks and networks.
 ///
 /// Errors of all calls: kNotFound for what is not there, kUnavailable where an object store does
 /// not answer, kResourceExhausted for a full disk, and those of Metadata.
-class ArtifactStore {
+class ArtifactFiles {
  public:
-  virtual ~ArtifactStore() = default;
-  ArtifactStore() = default;
-  ArtifactStore(const ArtifactStore&) = delete;
-  ArtifactStore& operator=(const ArtifactStore&) = delete;
+  virtual ~ArtifactFiles() = default;
+  ArtifactFiles() = default;
+  ArtifactFiles(const ArtifactFiles&) = delete;
+  ArtifactFiles& operator=(const ArtifactFiles&) = delete;
 
   virtual Result<std::unique_ptr<ArtifactWriter>> Create(std::string_view path) = 0;
   virtual Result<std::unique_ptr<ArtifactReader>> Open(std::string_view path) = 0;
   /// What lies in a folder ("" is the root), by name. A missing folder and a file are empty.
   virtual Result<std::vector<ArtifactEntry>> List(std::string_view folder) = 0;
+};
+
+/// The artifacts that this program keeps: once per content, checked, in any number of parts.
+class ArtifactStore : public ArtifactFiles {
+ public:
   /// Where a file or folder lies, or would lie, as plain files of this machine that must not be
   /// changed; none in an object store. Reading it there checks nothing.
   virtual std::optional<std::filesystem::path> LocalPath(std::string_view path) const = 0;
@@ -128,5 +133,9 @@ class ArtifactStore {
 Result<std::unique_ptr<ArtifactStore>> OpenArtifacts(const Workspace& workspace,
                                                      std::string_view destination,
                                                      Metadata& metadata);
+
+/// The files of a folder of this machine as they are: read unchecked, kept in no table. No path
+/// leads out of it, nor through a symbolic link in it. The folder is made with the first file.
+std::unique_ptr<ArtifactFiles> OpenArtifactFolder(std::filesystem::path root);
 
 }  // namespace millrace::store

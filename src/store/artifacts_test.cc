@@ -459,6 +459,35 @@ TEST_F(LocalArtifactsTest, KilledWritersLeaveOnlyTemporaries) {
   EXPECT_FALSE(fs::exists(File("left.4194303-1234abcd-0.millrace-tmp")));
 }
 
+TEST_F(LocalArtifactsTest, AFolderOfOthersIsReadAsItIsAndNeverLeft) {
+  const fs::path folder = root_ / "theirs";
+  const auto files = OpenArtifactFolder(folder);
+  EXPECT_TRUE(files->List("").value().empty());
+  {
+    const auto writer = files->Create("3/run/artifacts/a.txt").value();
+    ASSERT_TRUE(writer->Write("one").ok());
+    EXPECT_TRUE(files->List("3").value().empty()) << "nothing is visible before Commit";
+    ASSERT_TRUE(writer->Commit().ok());
+  }
+  std::ofstream(folder / "3/run/artifacts/b.txt") << "by another program";
+  std::ofstream(root_ / "secret") << "not theirs";
+  fs::create_symlink(root_ / "secret", folder / "3/run/artifacts/link");
+  fs::create_directory_symlink(root_, folder / "3/out");
+  const auto entries = files->List("3/run/artifacts").value();
+  ASSERT_EQ(entries.size(), 2U) << "neither links nor temporaries";
+  EXPECT_EQ(entries[0].path, "3/run/artifacts/a.txt");
+  EXPECT_EQ(entries[1].size, 18U);
+  std::string block(100, '\0');
+  const auto reader = files->Open("3/run/artifacts/b.txt").value();
+  EXPECT_EQ(block.substr(0, reader->ReadAt(3, block).value()), "another program");
+  for (const char* const outside : {"3/run/artifacts/link", "3/out/secret", "3/none", "3/run"}) {
+    EXPECT_FALSE(files->Open(outside).ok()) << outside;
+  }
+  EXPECT_EQ(files->Create("3/out/new").value()->Commit().error().code(),
+            ErrorCode::kInvalidArgument);
+  EXPECT_FALSE(fs::exists(root_ / "new"));
+}
+
 TEST_F(LocalArtifactsTest, DestinationsThatAreNoneAreNamed) {
   for (const char* const destination :
        {"gs://bucket/x", "http://host/x", "mlflow-artifacts:/", "file:relative", "hdfs:/x"}) {

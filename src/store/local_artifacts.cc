@@ -13,27 +13,13 @@
 #include "store/blobs.h"
 #include "store/internal/blob_artifacts.h"
 #include "store/internal/file_tree.h"
+#include "store/internal/plain_files.h"
 
 namespace millrace::store::internal {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-ReadFunction ReadFrom(std::shared_ptr<FileHandle> file, std::string name) {
-  return [file = std::move(file), name = std::move(name)](
-             std::uint64_t offset, std::span<char> into) -> Result<std::size_t> {
-    for (;;) {
-      const ssize_t n = ::pread(file->get(), into.data(), into.size(), static_cast<off_t>(offset));
-      if (n >= 0) {
-        return static_cast<std::size_t>(n);
-      }
-      if (errno != EINTR) {
-        return base::FromErrno(errno, "reading", name);
-      }
-    }
-  };
-}
 
 Result<BlobInfo> HashAll(const ReadFunction& read) {
   BlobHasher hasher;
@@ -108,14 +94,7 @@ class LocalWriter final : public ArtifactWriter {
 
   Result<void> Write(std::string_view bytes) override {
     hasher_.Add(bytes);
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(file_.get(), bytes.data(), bytes.size());
-      if (n < 0 && errno != EINTR) {
-        return base::FromErrno(errno, "writing artifact", path_);
-      }
-      bytes.remove_prefix(n < 0 ? 0 : static_cast<std::size_t>(n));
-    }
-    return {};
+    return WriteAll(file_, bytes, path_);
   }
 
   Result<std::string> Commit() override {
@@ -239,21 +218,10 @@ Result<std::unique_ptr<ArtifactReader>> LocalArtifacts::Open(std::string_view pa
 }
 
 Result<std::vector<ArtifactEntry>> LocalArtifacts::List(std::string_view folder) {
-  std::vector<ArtifactEntry> entries;
-  Result<std::vector<TreeEntry>> found = tree_.List(folder);
-  if (!found.ok()) {
-    return found.error().code() == ErrorCode::kNotFound
-               ? Result<std::vector<ArtifactEntry>>(std::move(entries))
-               : Result<std::vector<ArtifactEntry>>(std::move(found).error());
+  MILL_ASSIGN_OR_RETURN(std::vector<ArtifactEntry> entries, ListTree(tree_, folder));
+  if (folder.empty()) {
+    std::erase_if(entries, [](const ArtifactEntry& e) { return e.path == ".millrace-blobs"; });
   }
-  for (const TreeEntry& entry : *found) {
-    if (!folder.empty() || entry.name != ".millrace-blobs") {
-      entries.push_back({(folder.empty() ? "" : std::string(folder) + "/") + entry.name,
-                         entry.is_dir, entry.size});
-    }
-  }
-  std::sort(entries.begin(), entries.end(),
-            [](const ArtifactEntry& a, const ArtifactEntry& b) { return a.path < b.path; });
   return entries;
 }
 

@@ -24,6 +24,45 @@ TEST(ArtifactPath, StaysInsideTheRoot) {
   }
 }
 
+TEST(ArtifactPath, OfMlflowsProxyRouteIsThatBehindIt) {
+  EXPECT_EQ(ArtifactPath("http://h:5000/api/2.0/mlflow-artifacts/artifacts/0/ab/artifacts").value(),
+            "0/ab/artifacts");
+  for (const char* uri : {"http://h/0/ab", "https://h/api/2.0/mlflow-artifacts/artifacts/",
+                          "http://h/api/2.0/mlflow-artifacts/artifacts/../x"}) {
+    Failure(ArtifactPath(uri), ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST(LocalFolder, IsAnAbsolutePathWithOrWithoutScheme) {
+  EXPECT_EQ(LocalFolder("/data/a%20b"), "/data/a%20b");
+  EXPECT_EQ(LocalFolder("file:///data/a%20b"), "/data/a b");
+  EXPECT_EQ(LocalFolder("FILE:/data"), "/data");
+  EXPECT_EQ(LocalFolder("file://localhost/data"), "/data");
+  for (const char* other : {"data", "file:data", "file://host/data", "s3://b/data", "",
+                            "file:///a%00b", "mlflow-artifacts:/data"}) {
+    EXPECT_EQ(LocalFolder(other), std::nullopt) << other;
+  }
+}
+
+TEST(AbsoluteLocation, ResolvesRelativeLocalOnesAlone) {
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(AbsoluteLocation("mine/x"), here + "/mine/x");
+  EXPECT_EQ(AbsoluteLocation("file:mine"), "file://" + here + "/mine");
+  for (const char* as_it_is : {"", "/mine", "file:///mine", "s3://b/x",
+                               "mlflow-artifacts:", "mlflow-artifacts:/x", "dbfs:x"}) {
+    EXPECT_EQ(AbsoluteLocation(as_it_is), as_it_is);
+  }
+}
+
+TEST(IsLocalLocation, IsWhatThisMachineWouldResolve) {
+  for (const char* local : {"/a", "a", "./a", "file:///a", "FILE:a"}) {
+    EXPECT_TRUE(IsLocalLocation(local)) << local;
+  }
+  for (const char* other : {"s3://b", "mlflow-artifacts:/a", "http://h/a"}) {
+    EXPECT_FALSE(IsLocalLocation(other)) << other;
+  }
+}
+
 TEST(JoinUri, PutsOneSlashBetween) {
   EXPECT_EQ(JoinUri("s3://bucket/x/", "y"), "s3://bucket/x/y");
   EXPECT_EQ(JoinUri("mlflow-artifacts:", "0"), "mlflow-artifacts:/0");

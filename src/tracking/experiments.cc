@@ -140,9 +140,10 @@ Result<std::vector<Experiment>> ReadExperiments(store::Metadata& metadata, ViewT
 }  // namespace internal
 
 Result<Experiment> TrackingStore::CreateExperiment(const std::string& name, const Tags& tags,
-                                                   const std::string& artifact_location) {
+                                                   const std::string& given_location) {
   MILL_RETURN_IF_ERROR(internal::CheckExperimentName(name));
-  MILL_RETURN_IF_ERROR(internal::CheckArtifactLocation(artifact_location));
+  MILL_RETURN_IF_ERROR(internal::CheckArtifactLocation(given_location));
+  const std::string artifact_location = AbsoluteLocation(given_location);
   Experiment made;
   Result<void> written =
       impl_->Write([&](store::Metadata& sql, WriteScope& /*scope*/) -> Result<void> {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <vector>
 
 namespace millrace::tracking::internal {
 namespace {
@@ -31,24 +32,32 @@ int HexDigit(char c) {
                                 : -1;
 }
 
-std::string Unquote(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
-        HexDigit(text[i + 2]) >= 0) {
-      plain += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
-      i += 2;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 /// Every round shortens the text, so this ends.
 std::string UnquoteAll(std::string text) {
   for (std::string plain = Unquote(text); plain != text; plain = Unquote(text)) {
     text = std::move(plain);
+  }
+  return text;
+}
+
+/// Those that are not empty.
+std::vector<std::string> DecodedParts(std::string_view path) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  while (begin <= path.size()) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin) {
+      parts.push_back(UnquoteAll(std::string(path.substr(begin, end - begin))));
+    }
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::string Joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    text += (text.empty() ? "" : "/") + part;
   }
   return text;
 }
@@ -90,6 +99,20 @@ fs::path Resolved(const std::string& path) {
 }
 
 }  // namespace
+
+std::string Unquote(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+        HexDigit(text[i + 2]) >= 0) {
+      plain += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
+      i += 2;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
 
 Uri ParseUri(std::string_view text) {
   Uri uri;
@@ -176,6 +199,24 @@ Result<bool> IsInside(const std::string& source, const std::string& folder) {
     }
   }
   return true;
+}
+
+bool IsProxiedUri(const std::string& text) {
+  const Uri uri = ParseUri(text);
+  return uri.scheme == "mlflow-artifacts" ||
+         ((uri.scheme == "http" || uri.scheme == "https") &&
+          ("/" + Joined(DecodedParts(uri.path)) + "/")
+                  .find("/api/2.0/mlflow-artifacts/artifacts/") != std::string::npos);
+}
+
+bool IsBelowUri(const std::string& source, const std::string& root) {
+  const Uri inner = ParseUri(source);
+  const Uri outer = ParseUri(root);
+  const std::vector<std::string> inside = DecodedParts(inner.path);
+  const std::vector<std::string> folder = DecodedParts(outer.path);
+  return inner.scheme == outer.scheme && Lower(inner.authority) == Lower(outer.authority) &&
+         !folder.empty() && folder.size() <= inside.size() &&
+         std::equal(folder.begin(), folder.end(), inside.begin());
 }
 
 Result<void> CheckRemoteSource(const std::string& source) {

@@ -15,7 +15,7 @@ import yaml
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
-from helpers import ARTIFACTS, REST, unique
+from helpers import ARTIFACTS, COMMAND, REST, Server, client_of, unique
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -32,6 +32,78 @@ def files(tmp_path):
 
 def paths(client, run, path=None):
     return sorted(f.path for f in client.list_artifacts(run, path))
+
+
+@pytest.fixture
+def on_disk(start, tmp_path):
+    """A client of a server whose experiments keep their files in a folder, and that folder."""
+    root = tmp_path / "their files"
+    return client_of(start(options=["--default-artifact-root", root.as_uri()]).url), root
+
+
+@pytest.mark.answers(f"{REST}::test_artifacts", f"{REST}::test_list_artifacts_graphql")
+def test_files_of_a_folder_are_served_from_it(on_disk, files):
+    client, root = on_disk
+    server = Server(client.tracking_uri)
+    run = client.create_run(client.create_experiment("on disk"))
+    assert run.info.artifact_uri == f"{root.as_uri()}/1/{run.info.run_id}/artifacts"
+    client.log_artifacts(run.info.run_id, files)  # the client writes the folder itself
+    assert (root / f"1/{run.info.run_id}/artifacts/dir/b.txt").read_text() == "11"
+    assert server.get("artifacts/list", run_id=run.info.run_id).json() == {
+        "root_uri": run.info.artifact_uri, "files": [{"path": "a.txt", "is_dir": False, "file_size": 1}, {"path": "dir", "is_dir": True}]}
+    assert server.get("/get-artifact", run_id=run.info.run_id, path="dir/b.txt").text == "11"
+    up = server.request("POST", "/ajax-api/2.0/mlflow/upload-artifact", params={"run_uuid": run.info.run_id, "path": "up/c.txt"}, data=b"222")
+    assert up.status_code == 200 and (root / f"1/{run.info.run_id}/artifacts/up/c.txt").read_text() == "222"
+
+
+@pytest.mark.answers(f"{REST}::test_list_logged_model_artifacts", f"{REST}::test_get_logged_model_artifact")
+def test_files_of_a_logged_model_in_a_folder(on_disk):
+    client, root = on_disk
+    server = Server(client.tracking_uri)
+    model = client.create_logged_model(client.create_experiment("on disk"))
+    folder = root / f"1/models/{model.model_id}/artifacts"
+    folder.mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}")
+    assert [f["path"] for f in server.get(f"logged-models/{model.model_id}/artifacts/directories").json()["files"]] == ["MLmodel"]
+    read = server.get(f"/ajax-api/2.0/mlflow/logged-models/{model.model_id}/artifacts/files", artifact_file_path="MLmodel")
+    assert read.text == "flavors: {}"
+
+
+@pytest.mark.skipif(bool(COMMAND), reason="by design: MLflow's server reads any file that it can")
+def test_no_other_folder_of_the_machine_is_served(on_disk, tmp_path):
+    client, root = on_disk
+    server = Server(client.tracking_uri)
+    (tmp_path / "secret.txt").write_text("of the machine")
+    (root / "x").mkdir(parents=True)
+    (root / "x" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (root / "x" / "out").symlink_to(tmp_path)
+    outside = [str(tmp_path), tmp_path.as_uri(), f"file://localhost{tmp_path}", f"{root.as_uri()}/..", f"{root.as_uri()}/x/../..",
+               f"{root.as_uri()}/%2e%2e", f"{root}/..", f"{root}-other", "/", "file:///"]
+    for number, location in enumerate(outside):
+        run = client.create_run(client.create_experiment(f"e{number}", artifact_location=location)).info.run_id
+        experiment = client.get_run(run).info.experiment_id
+        (tmp_path / experiment / run / "artifacts").mkdir(parents=True)
+        (tmp_path / experiment / run / "artifacts/secret.txt").write_text("of the machine")
+        for answer in (server.get("/get-artifact", run_id=run, path="secret.txt"), server.get("artifacts/list", run_id=run),
+                       server.post(f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=new.txt", {"a": 1})):
+            assert answer.status_code == 400 and answer.json()["error_code"] == "INVALID_PARAMETER_VALUE", f"{location}: {answer.text}"
+        assert not (tmp_path / experiment / run / "artifacts/new.txt").exists()
+    inside = client.create_run(client.create_experiment("inside", artifact_location=f"{root}/x/out")).info.run_id
+    assert server.get("/get-artifact", run_id=inside, path="secret.txt").status_code in (400, 404)
+    assert "files" not in server.get("artifacts/list", run_id=inside).json()
+
+
+@pytest.mark.answers(f"{ARTIFACTS}::test_rest_get_artifact_api_proxied_with_artifacts",
+                     f"{ARTIFACTS}::test_rest_tracking_api_list_artifacts_with_proxied_artifacts")
+def test_the_address_of_the_proxy_is_a_location(server, client, files):
+    if COMMAND:
+        location = "mlflow-artifacts:/by-address"
+    else:
+        location = f"{server.url}{PROXY}/by-address"
+    run = client.create_run(client.create_experiment(unique("address"), artifact_location=location)).info.run_id
+    client.log_artifacts(run, files)
+    assert paths(client, run) == ["a.txt", "dir"]
+    assert server.get("/get-artifact", run_id=run, path="dir/b.txt").text == "11"
 
 
 @pytest.mark.answers(f"{ARTIFACTS}::test_mlflow_artifacts_rest_apis")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Experiments: create, find, rename, tag, delete, restore."""
 
+import pathlib
 import time
 
 import pytest
@@ -45,6 +46,14 @@ def test_a_created_experiment_has_name_location_times_and_tags(client, name):
     found = client.get_experiment(experiment_id)
     assert (found.name, found.artifact_location, found.lifecycle_stage, found.tags) == (name, "s3://bucket/prefix", "active", {"k": "v"})
     assert found.creation_time == found.last_update_time > 1_600_000_000_000
+
+
+@pytest.mark.answers(f"{REST}::test_create_get_search_experiment")
+def test_a_relative_location_is_below_the_folder_that_the_server_runs_in(client, name):
+    here = pathlib.Path.cwd()
+    for location, absolute in (("my_location", f"{here}/my_location"), ("/my/location", "/my/location"), ("file:///my/location", "file:///my/location")):
+        experiment_id = client.create_experiment(f"{name}{location}", artifact_location=location)
+        assert client.get_experiment(experiment_id).artifact_location == absolute
 
 
 def test_without_a_location_artifacts_go_through_the_server(client, experiment):

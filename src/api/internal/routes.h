@@ -27,6 +27,7 @@ class Webhooks;
 
 namespace millrace::api::internal {
 
+class ArtifactPlaces;
 class Message;
 
 /// /health, /ping, /version, /ready, /metrics. The metrics outlive the router.
@@ -72,10 +73,10 @@ void AddVersionRoutes(tracking::Registry& registry, Router& router);
 void AddArtifactRoutes(store::ArtifactStore& store, Router& router);
 /// /artifacts/..., /logged-models/{id}/artifacts/..., /get-artifact, /model-versions/get-artifact,
 /// upload-artifact. Without a registry, not those of its versions.
-void AddArtifactViews(store::ArtifactStore& store, tracking::TrackingStore& tracking,
+void AddArtifactViews(const ArtifactPlaces& places, tracking::TrackingStore& tracking,
                       tracking::Registry* registry, Router& router);
 /// /runs/create-promptlab-run, /gateway-proxy.
-void AddPromptlabRoutes(tracking::TrackingStore& store, store::ArtifactStore& artifacts,
+void AddPromptlabRoutes(tracking::TrackingStore& store, const ArtifactPlaces& places,
                         Router& router);
 /// Answers a request as if a client had sent it.
 using RequestAnswer = std::function<net::Response(const net::Request&)>;
