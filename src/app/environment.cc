@@ -12,6 +12,7 @@
 
 #include "api/remote_key_value.h"
 #include "app/project.h"
+#include "tracking/artifact_uri.h"
 
 namespace millrace::app {
 namespace {
@@ -107,12 +108,14 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
       environment->tracking_,
       tracking::TrackingStore::Open(
           *environment->metadata_, *environment->workspace_, environment->clock_,
-          {.durability = durability, .artifact_root = settings.default_artifact_root}));
+          {.durability = durability,
+           .artifact_root = tracking::AbsoluteLocation(settings.default_artifact_root)}));
   const std::string pattern = "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX";
   MILL_ASSIGN_OR_RETURN(
       environment->registry_,
       tracking::Registry::Open(*environment->metadata_, environment->clock_,
-                               {.source_pattern = ReadVariable(pattern).value_or("")}));
+                               {.source_pattern = ReadVariable(pattern).value_or(""),
+                                .takes_sources_of_others = settings.takes_sources_of_others}));
   MILL_ASSIGN_OR_RETURN(environment->traces_,
                         tracking::TraceStore::Open(*environment->metadata_, environment->clock_));
   environment->registry_ =

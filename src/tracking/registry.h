@@ -54,6 +54,9 @@ struct RegistrySearch {
 struct RegistryOptions {
   /// Not empty: CreateVersion refuses a source in which this pattern (PCRE2) is not found.
   std::string source_pattern = {};
+  /// CreateVersion takes runs:/ and mlflow-artifacts: sources that do not belong to the run or the
+  /// logged model that the request names, as MLflow did before 3.17.
+  bool takes_sources_of_others = false;
 };
 
 /// A registered model with this tag set to "true" is a prompt: searches leave it out unless asked.

@@ -148,12 +148,49 @@ TEST_P(SourceTest, RemoteSourcesAreKeptAsTheyAre) {
   EXPECT_EQ(registry().DownloadUri("churn", version.version).value(), "runs:/abc/model");
 }
 
+TEST_P(SourceTest, FilesOfOthersMakeNoVersion) {
+  const std::string own = "mlflow-artifacts:/0/" + run_.run_id + "/artifacts";
+  const std::string proxy = "http://host/api/2.0/mlflow-artifacts/artifacts";
+  ASSERT_TRUE(opened_->metadata
+                  ->Execute("UPDATE runs SET artifact_uri = ? WHERE run_id = ?", {own, run_.run_id})
+                  .ok());
+  for (const std::string& good :
+       {own, own + "/", own + "/model", own + "//model", "runs:/" + run_.run_id + "/model"}) {
+    EXPECT_TRUE(Create(good, run_.run_id).ok()) << good;
+  }
+  EXPECT_TRUE(Create("s3://bucket/model").ok()) << "what this server does not keep is anybody's";
+  const std::string elsewhere = "mlflow-artifacts:/0/other/artifacts/model";
+  for (const auto& [source, run] : std::vector<std::pair<std::string, std::string>>{
+           {own + "/model", ""},
+           {elsewhere, run_.run_id},
+           {own + "-other/model", run_.run_id},
+           {"mlflow-artifacts://host/0/" + run_.run_id + "/artifacts", run_.run_id},
+           {proxy + "/0/" + run_.run_id + "/artifacts", run_.run_id},
+           {"runs:/" + run_.run_id + "/model", ""},
+           {"runs:/other/model", run_.run_id},
+           {"runs://host/" + run_.run_id, run_.run_id},
+           {own, "0123456789abcdef0123456789abcdef"}}) {
+    EXPECT_EQ(Failure(Create(source, run), ErrorCode::kInvalidArgument),
+              "Invalid model version source: '" + source +
+                  "'. The run_id request parameter must identify the resource that contains the "
+                  "source.");
+  }
+  EXPECT_NE(Failure(Create("runs:/" + run_.run_id + "/model", run_.run_id, logged_.model_id),
+                    ErrorCode::kInvalidArgument)
+                .find("The model_id request parameter"),
+            std::string::npos);
+  Registry open(*opened_->metadata, clock(), {.takes_sources_of_others = true});
+  EXPECT_TRUE(open.CreateVersion({.name = "churn", .source = elsewhere}).ok());
+}
+
 TEST_P(SourceTest, APatternRestrictsSources) {
   Registry strict(*opened_->metadata, clock(), {.source_pattern = "^mlflow-artifacts:/.*$"});
   EXPECT_EQ(Failure(strict.CreateVersion({.name = "churn", .source = "s3://path/to/model"}),
                     ErrorCode::kInvalidArgument),
             "Invalid model version source: 's3://path/to/model'.");
-  EXPECT_TRUE(strict.CreateVersion({.name = "churn", .source = "mlflow-artifacts:/x/y"}).ok());
+  EXPECT_NE(Failure(strict.CreateVersion({.name = "churn", .source = "mlflow-artifacts:/x/y"}),
+                    ErrorCode::kInvalidArgument),
+            "Invalid model version source: 'mlflow-artifacts:/x/y'.");
 }
 
 TEST_P(SourceTest, PromptsTakePlaceholdersOnly) {

@@ -51,6 +51,27 @@ Result<void> CheckLocalSource(store::Metadata& metadata, const VersionRequest& r
                      id + ".");
 }
 
+/// What a run's or a proxied URI names must belong to the run or the logged model of the request,
+/// or anybody could make a version of anybody's files.
+Result<void> CheckOwnSource(store::Metadata& metadata, const VersionRequest& request) {
+  const bool by_model = !request.model_id.empty();
+  bool is_own = true;
+  if (const internal::Uri uri = internal::ParseUri(request.source); uri.scheme == "runs") {
+    const std::string_view path =
+        std::string_view(uri.path).substr(std::min<std::size_t>(1, uri.path.size()));
+    is_own = !by_model && uri.authority.empty() && !request.run_id.empty() &&
+             path.substr(0, path.find('/')) == request.run_id;
+  } else if (internal::IsProxiedUri(request.source)) {
+    MILL_ASSIGN_OR_RETURN(const std::string folder, NamedFolder(metadata, request));
+    is_own = internal::IsBelowUri(request.source, folder);
+  }
+  return is_own ? Result<void>()
+                : Refused(request.source,
+                          std::string(" The ") + (by_model ? "model_id" : "run_id") +
+                              " request parameter must identify the resource that contains the "
+                              "source.");
+}
+
 /// Adds the version to the list that the logged model shows its readers.
 Result<void> NoteOnLoggedModel(store::Metadata& metadata, const ModelVersion& version) {
   const std::string key = "mlflow.modelVersions";
@@ -161,6 +182,9 @@ Result<ModelVersion> Registry::CreateVersion(const VersionRequest& given) {
     MILL_ASSIGN_OR_RETURN(const bool is_local, internal::IsLocalUri(request.source));
     MILL_RETURN_IF_ERROR(is_local ? CheckLocalSource(metadata_, request)
                                   : internal::CheckRemoteSource(request.source));
+    if (!is_local && !options_.takes_sources_of_others) {
+      MILL_RETURN_IF_ERROR(CheckOwnSource(metadata_, request));
+    }
   }
   MILL_ASSIGN_OR_RETURN(ModelVersion version, RegisterVersion(request));
   if (!version.model_id.empty()) {

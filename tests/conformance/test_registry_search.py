@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from helpers import REGISTRY, REGISTRY_STORE, REST, client_of, started, unique
+from helpers import COMMAND, REGISTRY, REGISTRY_STORE, REST, client_of, started, unique
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +219,25 @@ def test_files_of_the_named_run_are_a_source(server, client, model, run):
     uri = client.get_run(run).info.artifact_uri
     for source in (uri, f"{uri}/", f"{uri}/model", f"{uri}/foo///bar", f"runs:/{run}/model"):
         assert version(server, model, source, run_id=run).status_code == 200, source
+
+
+def test_files_of_others_are_no_source(server, client, model, run, experiment):
+    uri = client.get_run(run).info.artifact_uri
+    other = client.create_run(experiment).info.run_id
+    for source, named in ((f"{uri}/model", None), (f"{uri}/model", other), (f"runs:/{run}/model", None), (f"runs:/{run}/model", other),
+                          ("mlflow-artifacts:/models", run)):
+        answer = version(server, model, source, **({"run_id": named} if named else {}))
+        assert answer.status_code == 400, f"{source} of {named}: {answer.text}"
+        assert "The run_id request parameter must identify the resource that contains the source." in answer.json()["message"]
+
+
+@pytest.mark.skipif(bool(COMMAND), reason="by design: MLflow's server has no such setting")
+@pytest.mark.answers(f"{REST}::test_create_model_version_with_non_local_source")
+def test_files_of_others_can_be_allowed(start):
+    client = client_of(start(options=["--version-sources", "any"]).url)
+    client.create_registered_model("m")
+    for source in ("runs:/run_id/model", "mlflow-artifacts:/models/foo///bar", "mlflow-artifacts://host:9000/models/artifact/..../"):
+        assert client.create_model_version("m", source, "run_id_1").source == source
 
 
 @pytest.mark.answers(f"{REST}::test_create_model_version_with_non_local_source")
