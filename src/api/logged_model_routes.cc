@@ -26,6 +26,7 @@ constexpr Field kCreate[] = {
     kParams,
     kTags,
 };
+constexpr Field kGet[] = {{.name = "allow_deleted"}};
 constexpr Field kLogParams[] = {kParams};
 constexpr Field kStatus = {
     .name = "status", .type = kEnum, .is_required = true, .names = kModelStatuses};
@@ -102,8 +103,11 @@ void AddLoggedModelRoutes(TrackingStore& store, Router& router) {
             [&store](const Message& in) { return Create(store, in); });
   mount.Add("POST", "/mlflow/logged-models/search", kSearch,
             [&store](const Message& in) { return Search(store, in); });
-  mount.Add("GET", "/mlflow/logged-models/{model_id}", {},
-            [&store](const Message& in) { return ModelReply(store.GetLoggedModel(in.param(0))); });
+  mount.Add("GET", "/mlflow/logged-models/{model_id}", kGet, [&store](const Message& in) {
+    const bool any = net::EqualsIgnoringCase(in.Text("allow_deleted"), "true");
+    return ModelReply(store.GetLoggedModel(
+        in.param(0), any ? tracking::ViewType::kAll : tracking::ViewType::kActiveOnly));
+  });
   mount.Add("PATCH", "/mlflow/logged-models/{model_id}", kFinalize, [&store](const Message& in) {
     return ModelReply(store.FinalizeLoggedModel(
         in.param(0), static_cast<tracking::LoggedModelStatus>(in.Enum(kStatus))));

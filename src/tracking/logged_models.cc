@@ -107,8 +107,10 @@ Result<LoggedModel> TrackingStore::CreateLoggedModel(const LoggedModelRequest& r
   return GetLoggedModel(model_id);
 }
 
-Result<LoggedModel> TrackingStore::GetLoggedModel(const std::string& model_id) {
-  MILL_RETURN_IF_ERROR(CheckModel(impl_->metadata, model_id));
+Result<LoggedModel> TrackingStore::GetLoggedModel(const std::string& model_id, ViewType view) {
+  if (view != ViewType::kAll) {
+    MILL_RETURN_IF_ERROR(CheckModel(impl_->metadata, model_id));
+  }
   MILL_ASSIGN_OR_RETURN(std::vector<LoggedModel> models,
                         internal::ReadModelRows(impl_->metadata, std::span(&model_id, 1)));
   if (models.empty()) {

@@ -31,14 +31,33 @@ LoggedModel FromRow(store::RowView row) {
   return model;
 }
 
+// The end of a query that reads these keys alone. No key has a zero byte (CheckKey), so one that
+// is asked for with it is not there.
+std::string AmongKeys(const std::vector<std::string>& keys) {
+  std::string list;
+  for (const std::string& key : keys) {
+    if (key.find('\0') != std::string::npos) {
+      continue;
+    }
+    list += list.empty() ? "'" : ", '";
+    for (const char c : key) {
+      list.append(c == '\'' ? 2 : 1, c);
+    }
+    list += "'";
+  }
+  return " AND key IN (" + (list.empty() ? "NULL" : list) + ") ";
+}
+
 }  // namespace
 
 Result<std::vector<LoggedModel>> ReadModels(store::Metadata& metadata,
-                                            std::span<const std::int64_t> experiment_ids) {
+                                            std::span<const std::int64_t> experiment_ids,
+                                            std::int64_t limit) {
   std::vector<LoggedModel> models;
   MILL_RETURN_IF_ERROR(
       ForKeys(metadata, experiment_ids,
-              std::string(kColumns) + "WHERE lifecycle_stage = 'active' AND experiment_id IN ", "",
+              std::string(kColumns) + "WHERE lifecycle_stage = 'active' AND experiment_id IN ",
+              " ORDER BY creation_time DESC, model_id LIMIT " + std::to_string(limit),
               [&](store::RowView row) { models.push_back(FromRow(row)); }));
   std::sort(models.begin(), models.end(), [](const LoggedModel& a, const LoggedModel& b) {
     return std::tie(b.creation_time_ms, a.model_id) < std::tie(a.creation_time_ms, b.model_id);
@@ -54,7 +73,8 @@ Result<std::vector<LoggedModel>> ReadModelRows(store::Metadata& metadata,
   return models;
 }
 
-Result<void> ReadModelData(store::Metadata& metadata, std::span<LoggedModel> models) {
+Result<void> ReadModelData(store::Metadata& metadata, std::span<LoggedModel> models,
+                           const ModelKeys* only) {
   std::vector<std::string> ids;
   std::unordered_map<std::string, LoggedModel*> by_id;
   for (LoggedModel& model : models) {
@@ -62,21 +82,31 @@ Result<void> ReadModelData(store::Metadata& metadata, std::span<LoggedModel> mod
     by_id.emplace(model.model_id, &model);
   }
   const std::span<const std::string> keys(ids);
-  MILL_RETURN_IF_ERROR(ForKeys(
-      metadata, keys, "SELECT model_id, key, value FROM logged_model_params WHERE model_id IN ", "",
-      [&](store::RowView row) {
-        by_id.at(Text(row[0]))->params.emplace(Text(row[1]), Text(row[2]));
-      }));
-  MILL_RETURN_IF_ERROR(ForKeys(
-      metadata, keys, "SELECT model_id, key, value FROM logged_model_tags WHERE model_id IN ", "",
-      [&](store::RowView row) {
-        by_id.at(Text(row[0]))->tags.emplace(Text(row[1]), Text(row[2]));
-      }));
+  if (only == nullptr || !only->params.empty()) {
+    MILL_RETURN_IF_ERROR(ForKeys(
+        metadata, keys, "SELECT model_id, key, value FROM logged_model_params WHERE model_id IN ",
+        only == nullptr ? "" : AmongKeys(only->params), [&](store::RowView row) {
+          by_id.at(Text(row[0]))->params.emplace(Text(row[1]), Text(row[2]));
+        }));
+  }
+  if (only == nullptr || !only->tags.empty()) {
+    MILL_RETURN_IF_ERROR(ForKeys(
+        metadata, keys, "SELECT model_id, key, value FROM logged_model_tags WHERE model_id IN ",
+        only == nullptr ? "" : AmongKeys(only->tags), [&](store::RowView row) {
+          by_id.at(Text(row[0]))->tags.emplace(Text(row[1]), Text(row[2]));
+        }));
+  }
+  const bool has_all = only == nullptr || only->has_all_metrics;
+  if (!has_all && only->metrics.empty()) {
+    return {};
+  }
   return ForKeys(
       metadata, keys,
       "SELECT model_id, key, timestamp, step, value, is_nan, run_id, dataset_name, dataset_digest "
       "FROM logged_model_metrics WHERE model_id IN ",
-      " ORDER BY model_id, key, timestamp, step, run_id, value", [&](store::RowView row) {
+      (has_all ? std::string() : AmongKeys(only->metrics)) +
+          " ORDER BY model_id, key, timestamp, step, run_id, value",
+      [&](store::RowView row) {
         LoggedModelMetric metric;
         metric.metric.model_id = Text(row[0]);
         metric.metric.key = Text(row[1]);

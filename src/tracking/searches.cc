@@ -141,6 +141,42 @@ class ModelSearch {
     return made;
   }
 
+  /// Neither filter nor order: the newest come first.
+  bool TakesAllAsTheyCome() const {
+    return tests_.empty() && terms_.empty() && search_.datasets.empty();
+  }
+
+  /// What Matches and IsBefore look at, besides attributes.
+  internal::ModelKeys Keys() const {
+    internal::ModelKeys keys;
+    const auto add = [&keys](const Field& field) {
+      if (field.kind == FieldKind::kParam) {
+        keys.params.push_back(field.key);
+      } else if (field.kind == FieldKind::kTag) {
+        keys.tags.push_back(field.key);
+      } else if (field.kind == FieldKind::kMetric) {
+        keys.metrics.push_back(field.key);
+      }
+    };
+    for (const ClauseTest& test : tests_) {
+      add(test.clause().field);
+    }
+    // Data sets alone ask whether there is any metric on them.
+    keys.has_all_metrics = !search_.datasets.empty() && keys.metrics.empty();
+    for (const OrderTerm& term : terms_) {
+      add(term.field);
+    }
+    return keys;
+  }
+
+  /// Its clauses on attributes.
+  bool MatchesAttributes(const LoggedModel& model) const {
+    return std::all_of(tests_.begin(), tests_.end(), [&](const ClauseTest& test) {
+      return test.clause().field.kind != FieldKind::kAttribute ||
+             test(ModelField(model, test.clause().field));
+    });
+  }
+
   bool Matches(const LoggedModel& model) const {
     bool asks_metrics = false;
     for (const ClauseTest& test : tests_) {
@@ -282,14 +318,31 @@ Result<Page<LoggedModel>> TrackingStore::SearchLoggedModels(const LoggedModelSea
   MILL_ASSIGN_OR_RETURN(const std::int64_t offset, ParsePageToken(search.page_token, parts));
   MILL_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids,
                         ExperimentNumbers(search.experiment_ids));
-  MILL_ASSIGN_OR_RETURN(std::vector<LoggedModel> models,
-                        internal::ReadModels(impl_->metadata, ids));
-  MILL_RETURN_IF_ERROR(internal::ReadModelData(impl_->metadata, models));
-  std::erase_if(models, [&](const LoggedModel& model) { return !models_wanted.Matches(model); });
-  std::stable_sort(models.begin(), models.end(), [&](const LoggedModel& a, const LoggedModel& b) {
-    return models_wanted.IsBefore(a, b);
-  });
-  return Cut(std::move(models), offset, search.max_results, parts);
+  // Of all models only what the search looks at is read; the rest for those of the page.
+  constexpr std::int64_t kAll = 1'000'000'000;
+  const bool is_plain = models_wanted.TakesAllAsTheyCome();
+  MILL_ASSIGN_OR_RETURN(
+      std::vector<LoggedModel> models,
+      internal::ReadModels(impl_->metadata, ids,
+                           is_plain ? std::min(offset, kAll) + search.max_results + 1 : kAll));
+  if (!is_plain) {
+    const internal::ModelKeys keys = models_wanted.Keys();
+    std::erase_if(models,
+                  [&](const LoggedModel& m) { return !models_wanted.MatchesAttributes(m); });
+    MILL_RETURN_IF_ERROR(internal::ReadModelData(impl_->metadata, models, &keys));
+    std::erase_if(models, [&](const LoggedModel& m) { return !models_wanted.Matches(m); });
+    std::stable_sort(models.begin(), models.end(), [&](const LoggedModel& a, const LoggedModel& b) {
+      return models_wanted.IsBefore(a, b);
+    });
+  }
+  Page<LoggedModel> page = Cut(std::move(models), offset, search.max_results, parts);
+  for (LoggedModel& model : page.items) {
+    model.params.clear();
+    model.tags.clear();
+    model.metrics.clear();
+  }
+  MILL_RETURN_IF_ERROR(internal::ReadModelData(impl_->metadata, page.items));
+  return page;
 }
 
 Result<void> TrackingStore::WarmUp() {

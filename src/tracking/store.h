@@ -241,8 +241,9 @@ class TrackingStore {
   // Logged models.
 
   Result<LoggedModel> CreateLoggedModel(const LoggedModelRequest& request);
-  /// kNotFound for a deleted one too.
-  Result<LoggedModel> GetLoggedModel(const std::string& model_id);
+  /// @param view  which stages count: kNotFound for a deleted one unless kAll
+  Result<LoggedModel> GetLoggedModel(const std::string& model_id,
+                                     ViewType view = ViewType::kActiveOnly);
   Result<LoggedModel> FinalizeLoggedModel(const std::string& model_id, LoggedModelStatus status);
   Result<void> LogLoggedModelParams(const std::string& model_id, std::span<const Param> params);
   Result<void> SetLoggedModelTags(const std::string& model_id, const Tags& tags);

@@ -283,7 +283,45 @@ TEST_P(TrackingDataTest, ModelsAreFoundByTheirMetricsOnDataSets) {
   EXPECT_EQ(Models({.experiment_ids = {"0"}}), Names{"good"});
   EXPECT_EQ(Failure(tracking().GetLoggedModel(bad), ErrorCode::kNotFound),
             "Logged model with ID '" + bad + "' not found.");
+  EXPECT_EQ(tracking().GetLoggedModel(bad, ViewType::kAll).value().name, "bad");
   Failure(tracking().LogMetric(run, {"auc", 1, 1, 1, "m-none"}), ErrorCode::kNotFound);
+}
+
+TEST_P(TrackingDataTest, APageOfModelsHasAllOfTheirData) {
+  const std::string run = NewRun();
+  std::string last;
+  for (int i = 0; i < 5; ++i) {
+    clock().Advance({1'000'000});
+    last = tracking()
+               .CreateLoggedModel({.name = "m" + std::to_string(i),
+                                   .source_run_id = run,
+                                   .params = {{"depth", std::to_string(i % 2)}, {"seed", "1"}},
+                                   .tags = {{"team", "a"}, {"b", "c"}}})
+               .value()
+               .model_id;
+  }
+  const std::vector<Metric> metrics = {{"auc", 0.9, 1, 0, last}, {"loss", 0.1, 1, 0, last}};
+  ASSERT_TRUE(tracking().LogBatch(run, metrics, {}).ok());
+  LoggedModelSearch search{.experiment_ids = {"0"}, .max_results = 2};
+  EXPECT_EQ(Models(search), (Names{"m4", "m3"})) << "read in pages, newest first";
+  search.page_token = tracking().SearchLoggedModels(search).value().next_page_token;
+  EXPECT_EQ(Models(search), (Names{"m2", "m1"}));
+  search.page_token = tracking().SearchLoggedModels(search).value().next_page_token;
+  EXPECT_EQ(Models(search), Names{"m0"});
+  EXPECT_EQ(tracking().SearchLoggedModels(search).value().next_page_token, "");
+  for (const std::string filter : {"", "params.depth = '0' AND tags.team = 'a'", "metrics.auc > 0",
+                                   "params.seed = '1' AND name != 'm3'"}) {
+    const Page<LoggedModel> found =
+        tracking().SearchLoggedModels({.experiment_ids = {"0"}, .filter = filter}).value();
+    ASSERT_FALSE(found.items.empty()) << filter;
+    EXPECT_EQ(found.items[0].name, "m4") << filter;
+    EXPECT_EQ(found.items[0].params.size(), 2U) << filter;
+    EXPECT_EQ(found.items[0].tags.size(), 2U) << filter;
+    EXPECT_EQ(found.items[0].metrics.size(), 2U) << filter;
+  }
+  EXPECT_EQ(Models({.experiment_ids = {"0"}, .filter = "params.depth = '0'"}),
+            (Names{"m4", "m2", "m0"}));
+  EXPECT_EQ(Models({.experiment_ids = {"0"}, .filter = "params.`it's` = 'x'"}), Names{});
 }
 
 TEST_P(TrackingDataTest, ModelsTakeMoreParamsAndLoseTags) {

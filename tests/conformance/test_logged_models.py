@@ -98,6 +98,15 @@ def test_tags_are_set_overwritten_and_deleted(client, experiment):
         client.delete_logged_model_tag(model, "b")
 
 
+def test_a_deleted_model_is_found_on_demand(server, client, experiment):
+    model = client.create_logged_model(experiment, name="gone")
+    client.delete_logged_model(model.model_id)
+    assert server.get(f"logged-models/{model.model_id}").status_code == 404
+    assert server.get(f"logged-models/{model.model_id}", allow_deleted="false").status_code == 404
+    for yes in ("true", "True"):
+        assert server.get(f"logged-models/{model.model_id}", allow_deleted=yes).json()["model"]["info"]["name"] == "gone"
+
+
 @pytest.mark.answers(f"{STORE}::test_log_logged_model_params_on_deleted_model", f"{STORE}::test_set_logged_model_tags_on_deleted_model")
 def test_a_late_write_does_not_bring_a_deleted_model_back(server, client, experiment):
     model = client.create_logged_model(experiment).model_id
