@@ -42,7 +42,7 @@ def start(tmp_path):
 
 @pytest.fixture(autouse=True)
 def tracking(request):
-    """The fluent interface talks to the shared server; a case leaves no active run behind."""
+    """The fluent interface talks to the shared server; a case leaves neither an active run nor a server behind."""
     if "server" in request.fixturenames or "fresh" in request.fixturenames:
         url = request.getfixturevalue("fresh" if "fresh" in request.fixturenames else "server").url
         mlflow.set_tracking_uri(url)
@@ -51,7 +51,11 @@ def tracking(request):
     while mlflow.active_run():
         mlflow.end_run()
     mlflow.tracking.fluent._active_experiment_id = None  # what set_experiment remembers
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    # The clients of other tests in this process would send what they register to the server of these cases.
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+    for variable in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        os.environ.pop(variable, None)
 
 
 @pytest.fixture
