@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces as the 3.x client and its tracing decorators write them: store, find, tag, delete, link to runs."""
 
+import json
 import time
 
 import mlflow
@@ -198,3 +199,18 @@ def test_a_traced_run_never_fails(server, experiment):
     while not (found := mlflow.search_traces(locations=[experiment], return_type="list", include_spans=False)):
         assert time.monotonic() < deadline
     assert found[0].info.state == TraceState.ERROR
+
+
+@pytest.mark.answers(f"{REST}::test_assessments_end_to_end")
+def test_an_expectation_that_is_an_object_is_answered_as_text(server, traced):
+    path = f"/api/3.0/mlflow/traces/{traced('t')}/assessments"
+    for value in ({"passed": True, "limit": [1, 2]}, [1], "text"):
+        answer = server.post(path, {"assessment": {"assessment_name": "check", "expectation": {"value": value},
+                                                   "source": {"source_type": "CODE", "source_id": "test"}}})
+        assert answer.status_code == 200, answer.text
+        kept = answer.json()["assessment"]["expectation"]
+        if value == "text":
+            assert kept == {"value": "text"}
+        else:
+            assert kept["serialized_value"]["serialization_format"] == "JSON_FORMAT"
+            assert json.loads(kept["serialized_value"]["value"]) == value
