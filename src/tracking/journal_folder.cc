@@ -309,6 +309,20 @@ void JournalFolder::RemoveStrangers(const PointManifest& manifest) const {
   static_cast<void>(base::RemoveStaleTemporaries(dir_));
 }
 
+std::uint64_t JournalFolder::SizeOnDisk() const {
+  constexpr std::uint64_t kBlock = 512;  // the unit of st_blocks
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator(dir_, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    struct stat status{};
+    if (stat(entry->path().c_str(), &status) == 0) {
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * kBlock;
+    }
+  }
+  return bytes;
+}
+
 bool JournalFolder::IsPageOfThisBoot() const {
   return page_->boot.load() == BootHash();
 }

@@ -273,6 +273,20 @@ class TrackingStore {
   /// Erases deleted runs for good, with everything that was logged to them; artifacts are the
   /// caller's. kFailedPrecondition for a run that is not deleted.
   Result<void> EraseRuns(const std::vector<std::string>& run_ids);
+  /// Logged models that are deleted, or whose experiment is, at least `older_than` ago, and that no
+  /// registered version names. Without parameters, tags and metrics.
+  Result<std::vector<LoggedModel>> DeletedLoggedModels(std::chrono::milliseconds older_than);
+  /// Erases one of them for good; artifacts are the caller's. kFailedPrecondition for any other.
+  Result<void> EraseLoggedModel(const std::string& model_id);
+  /// Experiments deleted at least `older_than` ago, except those whose id a new one could get
+  /// (the greatest) and the default one.
+  Result<std::vector<Experiment>> DeletedExperiments(std::chrono::milliseconds older_than);
+  /// Erases one of them for good, with its traces; false where runs or logged models are still in
+  /// it, which have to go first. kFailedPrecondition for any other.
+  Result<bool> EraseExperiment(const std::string& id);
+  /// Rewrites the files of metric points without those of erased runs. Returns the bytes that were
+  /// given back. Does nothing where another process is at it.
+  Result<std::uint64_t> CompactPoints();
   /// Loads the columns of searches, so that the first one does not wait.
   Result<void> WarmUp();
 

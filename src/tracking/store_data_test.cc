@@ -374,6 +374,39 @@ TEST_P(TrackingDataTest, ErasedRunsLeaveNothing) {
   EXPECT_EQ(tracking().GetRun(kept).value().metrics.size(), 1U);
 }
 
+TEST_P(TrackingDataTest, DeletedModelsAndExperimentsAreErasedUnlessSomethingNeedsThem) {
+  const std::string gone = tracking().CreateExperiment("gone").value().id;
+  const std::string newest = tracking().CreateExperiment("newest").value().id;
+  const RunInfo run = tracking().CreateRun({.experiment_id = gone}).value().info;
+  const std::string inside =
+      tracking().CreateLoggedModel({.experiment_id = gone, .name = "inside"}).value().model_id;
+  const std::string own = tracking().CreateLoggedModel({.name = "own"}).value().model_id;
+  const std::string active = tracking().CreateLoggedModel({.name = "active"}).value().model_id;
+  ASSERT_TRUE(tracking().LogOutputs(run.run_id, std::vector<ModelOutput>{{own, 0}}).ok());
+  Failure(tracking().EraseLoggedModel(own), ErrorCode::kFailedPrecondition);
+  Failure(tracking().EraseExperiment(gone), ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(tracking().DeleteLoggedModel(own).ok());
+  ASSERT_TRUE(tracking().DeleteExperiment(gone).ok());
+  ASSERT_TRUE(tracking().DeleteExperiment(newest).ok());
+
+  EXPECT_TRUE(tracking().DeletedLoggedModels(std::chrono::hours(1)).value().empty());
+  EXPECT_TRUE(tracking().DeletedExperiments(std::chrono::hours(1)).value().empty());
+  EXPECT_EQ(tracking().DeletedLoggedModels({}).value().size(), 2U);
+  // The newest one keeps its row: the next experiment would take its id.
+  ASSERT_EQ(tracking().DeletedExperiments({}).value().size(), 1U);
+  EXPECT_FALSE(tracking().EraseExperiment(gone).value()) << "a run and a model are in it";
+  ASSERT_TRUE(tracking().EraseRuns({run.run_id}).ok());
+  for (const std::string& model : {inside, own}) {
+    ASSERT_TRUE(tracking().EraseLoggedModel(model).ok());
+  }
+  EXPECT_TRUE(tracking().EraseExperiment(gone).value());
+  Failure(tracking().EraseExperiment(newest), ErrorCode::kFailedPrecondition);
+  Failure(tracking().GetExperiment(gone), ErrorCode::kNotFound);
+  EXPECT_TRUE(tracking().DeletedLoggedModels({}).value().empty());
+  EXPECT_TRUE(tracking().GetLoggedModel(active).ok());
+  EXPECT_TRUE(tracking().CompactPoints().ok());
+}
+
 TEST_P(TrackingDataTest, AsyncBatchesAreAnsweredOnce) {
   const std::string run = NewRun();
   std::atomic<int> good = 0;

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """MLflow's own client stores and reads artifacts through the server, on the local disk, in S3 and in Azure Blob Storage."""
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import random
+import subprocess
 import urllib.parse
 
 import mlflow
@@ -13,6 +15,7 @@ import pandas
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 import millrace
@@ -278,3 +281,56 @@ def test_gc_removes_deleted_runs_while_the_server_runs(local, tmp_path):
     again = millrace.run_json(*arguments, "--yes")
     assert again["runs"] == [] and again["contents"] == 0
     assert json.loads(requests.get(local.url + "/api/3.0/mlflow/server-info", timeout=30).text)
+
+
+def test_gc_removes_deleted_models_and_experiments_and_gives_points_back(local, tmp_path):
+    client = MlflowClient()
+    shared = tmp_path / "shared.bin"
+    shared.write_bytes(b"shared" * 10_000)
+    kept = client.create_run(client.get_experiment_by_name("local").experiment_id).info.run_id
+    client.log_artifact(kept, shared)
+    client.log_metric(kept, "m", 1.5)
+    gone = client.create_experiment("gone")
+    last = client.create_experiment("last")
+    run = client.create_run(gone).info.run_id
+    client.log_artifact(run, shared)
+    for first in range(0, 200_000, 1000):
+        client.log_batch(run, metrics=[Metric("m", random.random(), step, step) for step in range(first, first + 1000)])
+    named = client.create_logged_model(gone, name="named")
+    model = client.create_logged_model(last, name="deleted")
+    client.finalize_logged_model(model.model_id, "READY")
+    client.create_registered_model("holds")
+    held = client.create_logged_model(last, name="held")
+    client.finalize_logged_model(held.model_id, "READY")
+    client.create_model_version("holds", f"models:/{held.model_id}", model_id=held.model_id)
+    for each in (model, held):
+        client.delete_logged_model(each.model_id)
+    client.delete_experiment(gone)
+    arguments = ("gc", "--workspace", local.workspace)
+
+    def listed(answer):
+        return ([r["run_id"] for r in answer["runs"]], sorted(m["model_id"] for m in answer["logged_models"]),
+                [e["experiment_id"] for e in answer["experiments"]])
+
+    def point_bytes():
+        return sum(file.stat().st_blocks * 512 for file in local.workspace.glob("metadata.db.points/*"))
+
+    assert point_bytes() > 1_000_000
+    expected = ([run], sorted([named.model_id, model.model_id]), [gone])
+    assert listed(millrace.run_json(*arguments)) == expected and client.get_run(run)
+    for _ in range(4):  # killed anywhere, the next one goes on
+        child = subprocess.Popen([millrace.BINARY, *map(str, arguments), "--yes"], stdout=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=random.uniform(0.03, 0.12))
+        child.kill()
+        child.wait()
+    millrace.run_json(*arguments, "--yes")
+    assert point_bytes() < 400_000, "points of a run that is gone still take space"
+    for call in (lambda: client.get_run(run), lambda: client.get_experiment(gone), lambda: client.get_logged_model(model.model_id)):
+        with pytest.raises(MlflowException, match="not found|No Experiment"):
+            call()
+    assert client.get_model_version("holds", "1").source == f"models:/{held.model_id}"
+    assert client.get_run(kept).data.metrics == {"m": 1.5}
+    assert read(kept, "shared.bin", tmp_path / "down").read_bytes() == shared.read_bytes()
+    assert int(client.create_experiment("next")) > int(last)
+    assert listed(millrace.run_json(*arguments, "--yes")) == ([], [], [])

@@ -80,6 +80,8 @@ class JournalFolder {
   std::filesystem::path JournalPath(std::uint64_t number) const;
   std::filesystem::path SegmentPath(std::uint64_t number) const;
   const std::filesystem::path& dir() const { return dir_; }
+  /// Bytes that the files in it take.
+  std::uint64_t SizeOnDisk() const;
   /// Removes segments and journals that the manifest does not name; for the holder of both locks.
   void RemoveStrangers(const PointManifest& manifest) const;
 

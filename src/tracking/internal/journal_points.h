@@ -85,7 +85,8 @@ class JournalPoints final : public MetricPoints {
 
   /// Writes all points into segments, merges segments, removes what is no longer needed. Does
   /// nothing where another process is at it.
-  Result<void> Compact();
+  Result<void> Compact() override;
+  std::uint64_t SizeOnDisk() const override { return folder_.SizeOnDisk(); }
   /// Of the files that count, for tests and figures.
   PointManifest manifest();
 

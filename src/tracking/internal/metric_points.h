@@ -81,6 +81,10 @@ class MetricPoints {
   virtual Result<bool> ChangedSince(std::uint64_t& cursor, std::vector<Series>& changed) = 0;
   /// Forgets runs for good (garbage collection).
   virtual Result<void> Erase(std::span<const std::int64_t> run_keys) = 0;
+  /// Gives back the space of erased runs where that does not happen by itself.
+  virtual Result<void> Compact() { return {}; }
+  /// Bytes of the files that hold points; 0 for points in the metadata database.
+  virtual std::uint64_t SizeOnDisk() const { return 0; }
 };
 
 }  // namespace millrace::tracking::internal
