@@ -11,6 +11,7 @@
 #include <pwd.h>
 
 #include "api/remote_key_value.h"
+#include "app/model_facts.h"
 #include "app/project.h"
 #include "tracking/artifact_uri.h"
 
@@ -111,11 +112,16 @@ Result<std::unique_ptr<Environment>> Environment::Open(const cli::Invocation& in
           {.durability = durability,
            .artifact_root = tracking::AbsoluteLocation(settings.default_artifact_root)}));
   const std::string pattern = "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX";
+  tracking::RegistryOptions options = {.source_pattern = ReadVariable(pattern).value_or(""),
+                                       .takes_sources_of_others = settings.takes_sources_of_others};
+  if (settings.requires_signature) {
+    options.check_files = [opened = environment.get()](const tracking::ModelVersion& version) {
+      return CheckVersionFiles(*opened, version);
+    };
+  }
   MILL_ASSIGN_OR_RETURN(
       environment->registry_,
-      tracking::Registry::Open(*environment->metadata_, environment->clock_,
-                               {.source_pattern = ReadVariable(pattern).value_or(""),
-                                .takes_sources_of_others = settings.takes_sources_of_others}));
+      tracking::Registry::Open(*environment->metadata_, environment->clock_, std::move(options)));
   MILL_ASSIGN_OR_RETURN(environment->traces_,
                         tracking::TraceStore::Open(*environment->metadata_, environment->clock_));
   environment->registry_ =

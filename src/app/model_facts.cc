@@ -33,8 +33,7 @@ std::string Joined(const std::vector<std::string>& words) {
   return text;
 }
 
-Result<base::YamlNode> ReadMlmodel(const fs::path& folder) {
-  const fs::path file = folder / "MLmodel";
+Result<base::YamlNode> ReadMlmodel(const fs::path& file) {
   MILL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file));
   return base::YamlNode::Parse(text, file.string());
 }
@@ -42,7 +41,7 @@ Result<base::YamlNode> ReadMlmodel(const fs::path& folder) {
 /// Names of the inputs in the signature of a folder; empty where there is none.
 std::vector<std::string> SignatureNames(const fs::path& folder) {
   std::vector<std::string> names;
-  const auto mlmodel = ReadMlmodel(folder);
+  const auto mlmodel = ReadMlmodel(folder / "MLmodel");
   const auto signature = mlmodel.ok() ? mlmodel->Find("signature") : std::nullopt;
   const auto inputs = signature ? signature->Find("inputs") : std::nullopt;
   const auto json = inputs ? base::ParseJson(inputs->text(), "signature") : Json::array();
@@ -107,9 +106,11 @@ fs::path LocalModelFolder(Environment& environment, const tracking::ModelVersion
   return folder.ok() && fs::exists(*folder / "MLmodel", error) ? *folder : fs::path();
 }
 
-Result<void> CheckSignatureAndExample(const fs::path& folder) {
-  MILL_ASSIGN_OR_RETURN(const base::YamlNode mlmodel, ReadMlmodel(folder));
-  const std::string where = "model folder \"" + folder.string() + "\"";
+namespace {
+
+/// @param where  how messages call the model
+Result<void> CheckMlmodel(const fs::path& file, const std::string& where) {
+  MILL_ASSIGN_OR_RETURN(const base::YamlNode mlmodel, ReadMlmodel(file));
   const auto signature = mlmodel.Find("signature");
   if (!signature || !signature->Find("inputs") || !signature->Find("outputs")) {
     return base::FailedPrecondition(where + " has no signature with inputs and outputs")
@@ -120,6 +121,26 @@ Result<void> CheckSignatureAndExample(const fs::path& folder) {
         .Hint("log the model with input_example=...");
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> CheckSignatureAndExample(const fs::path& folder) {
+  return CheckMlmodel(folder / "MLmodel", "model folder \"" + folder.string() + "\"");
+}
+
+Result<void> CheckVersionFiles(Environment& environment, const tracking::ModelVersion& version) {
+  const std::string location = ModelLocation(environment, version);
+  Result<fs::path> file = FetchArtifacts(environment, location + "/MLmodel");
+  const Result<void> checked =
+      file.ok() ? CheckMlmodel(*file, "the model at " + location) : Result<void>(file.error());
+  if (checked.ok()) {
+    return {};
+  }
+  // In MLflow's clients a state that forbids a call is a server's error, which they try again.
+  return base::InvalidArgument(checked.error().message() +
+                               "; this server makes no version of such a model (--model-signature)")
+      .Hint("log the model with a signature and an input example, then register it again");
 }
 
 Result<ModelFacts> ReadModelFacts(Environment& environment, const std::string& name,

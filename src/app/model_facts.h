@@ -40,6 +40,9 @@ std::filesystem::path LocalModelFolder(Environment& environment,
                                        const tracking::ModelVersion& version);
 /// kFailedPrecondition unless the folder's MLmodel file has a signature and an input example.
 Result<void> CheckSignatureAndExample(const std::filesystem::path& folder);
+/// The same for the files of a version, wherever they are kept; kInvalidArgument where they cannot
+/// be read too.
+Result<void> CheckVersionFiles(Environment& environment, const tracking::ModelVersion& version);
 
 /// The gates that the project declares for its training of that name; none where it has none.
 Result<std::optional<tracking::GateSpec>> GatesOf(Environment& environment,

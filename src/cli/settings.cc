@@ -118,6 +118,12 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        "that it names (own, as MLflow since 3.17), or those of any run (any).",
        {},
        {"own", "any"}},
+      {"model_signature",
+       "warn",
+       "What becomes of a model version that a client makes of a model without signature or input "
+       "example: a warning on its card (warn), or an error (refuse).",
+       {},
+       {"warn", "refuse"}},
       {"truncate_long_values",
        "true",
        "Whether `serve` cuts parameters longer than 6000 and tags longer than 8000 characters, or "
@@ -207,6 +213,7 @@ Result<Settings> ResolveSettings(
   settings.default_artifact_root = value("default_artifact_root");
   settings.artifact_folders = value("artifact_folders");
   settings.takes_sources_of_others = value("version_sources") == "any";
+  settings.requires_signature = value("model_signature") == "refuse";
   const std::string truncates = value("truncate_long_values");
   settings.truncates_long_values = truncates != "false" && truncates != "False" && truncates != "0";
   settings.allowed_hosts = value("allowed_hosts");

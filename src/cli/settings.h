@@ -61,6 +61,7 @@ struct Settings {
   std::string default_artifact_root;     ///< URI under which new experiments keep artifacts
   std::string artifact_folders;          ///< local folders that `serve` reads, comma-separated
   bool takes_sources_of_others = false;  ///< RegistryOptions of `serve`
+  bool requires_signature = false;       ///< of model versions that clients make
   bool truncates_long_values = true;
   std::string allowed_hosts;         ///< comma-separated; empty: this machine and private addresses
   std::string cors_allowed_origins;  ///< comma-separated

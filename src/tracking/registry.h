@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ struct RegistryOptions {
   /// CreateVersion takes runs:/ and mlflow-artifacts: sources that do not belong to the run or the
   /// logged model that the request names, as MLflow did before 3.17.
   bool takes_sources_of_others = false;
+  /// Looks at the files of a version that CreateVersion is about to make, which an error refuses;
+  /// null: none is looked at. Called from any thread.
+  std::function<Result<void>(const ModelVersion&)> check_files = nullptr;
 };
 
 /// A registered model with this tag set to "true" is a prompt: searches leave it out unless asked.

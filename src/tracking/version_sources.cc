@@ -140,6 +140,11 @@ Result<void> FillFromVersion(store::Metadata& metadata, Registry& registry, cons
   return {};
 }
 
+bool IsPromptRequest(const VersionRequest& request) {
+  const auto prompt = request.tags.find(std::string(kIsPromptTag));
+  return prompt != request.tags.end() && internal::EqualIgnoringCase(prompt->second, "true");
+}
+
 }  // namespace
 
 Result<ModelVersion> Registry::CreateVersion(const VersionRequest& given) {
@@ -158,8 +163,7 @@ Result<ModelVersion> Registry::CreateVersion(const VersionRequest& given) {
     }
   }
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  const auto prompt = request.tags.find(std::string(kIsPromptTag));
-  if (prompt != request.tags.end() && internal::EqualIgnoringCase(prompt->second, "true")) {
+  if (IsPromptRequest(request)) {
     // The text of a prompt is a tag; these are what MLflow's clients send for a source.
     if (request.source != "dummy-source" && request.source != "prompt-template") {
       return base::InvalidArgument("Invalid prompt source: '" + request.source +
@@ -187,6 +191,9 @@ Result<ModelVersion> Registry::CreateVersion(const VersionRequest& given) {
     }
   }
   MILL_ASSIGN_OR_RETURN(ModelVersion version, RegisterVersion(request));
+  if (options_.check_files && !IsPromptRequest(request)) {
+    MILL_RETURN_IF_ERROR(options_.check_files(version));
+  }
   if (!version.model_id.empty()) {
     MILL_RETURN_IF_ERROR(NoteOnLoggedModel(metadata_, version));
   }

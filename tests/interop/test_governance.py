@@ -11,8 +11,10 @@ import threading
 
 import jsonschema
 import mlflow
+import pandas
 import pytest
 from mlflow.exceptions import MlflowException
+from sklearn.linear_model import LinearRegression
 
 import churn_project
 import millrace
@@ -198,6 +200,30 @@ def test_a_model_that_no_pipeline_made_gets_gates_by_command(tmp_path):
         client.set_registered_model_alias("plain", "champion", "2")
         millrace.run_json("models", "gates", "plain", "--clear", "--workspace", tmp_path)
         client.set_registered_model_alias("plain", "champion", "1")
+
+
+def test_versions_of_models_without_signature_are_refused_where_asked(tmp_path):
+    def log(name, **options):
+        with mlflow.start_run():
+            return mlflow.sklearn.log_model(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), name=name, **options)
+
+    frame = pandas.DataFrame({"x": [0.0, 1.0]})
+    with millrace.Server("--workspace", tmp_path, "--model-signature", "refuse") as server:
+        mlflow.set_tracking_uri(server.url)
+        try:
+            client = mlflow.MlflowClient(server.url)
+            client.create_registered_model("m")
+            bare, whole = log("bare"), log("whole", input_example=frame)
+            for source in (bare.model_uri, f"{client.get_logged_model(bare.model_id).artifact_location}"):
+                with pytest.raises(MlflowException, match="has no signature with inputs and outputs") as refused_with:
+                    client.create_model_version("m", source, model_id=bare.model_id)
+                assert refused_with.value.get_http_status_code() == 400
+            with pytest.raises(MlflowException, match="--model-signature"):
+                client.create_model_version("m", "s3://bucket/model")
+            assert client.create_model_version("m", whole.model_uri, model_id=whole.model_id).version in (1, "1")
+            assert len(client.search_model_versions("name = 'm'")) == 1, "nothing is left of the refused ones"
+        finally:
+            mlflow.set_tracking_uri(None)
 
 
 def test_two_versions_differ_in_nothing_but_their_number(shop):
