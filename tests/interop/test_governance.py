@@ -204,7 +204,7 @@ def test_a_model_that_no_pipeline_made_gets_gates_by_command(tmp_path):
 
 def test_versions_of_models_without_signature_are_refused_where_asked(tmp_path):
     def log(name, **options):
-        with mlflow.start_run():
+        with mlflow.start_run(experiment_id="0"):
             return mlflow.sklearn.log_model(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), name=name, **options)
 
     frame = pandas.DataFrame({"x": [0.0, 1.0]})
