@@ -374,14 +374,14 @@ def fill_million(database, n_runs):
     run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
         "INSERT INTO runs (run_key, run_id, experiment_id, name, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage, "
         "deleted_time, idempotency_key, change) SELECT ? + i, printf('%032x', i * 2654435761), 0, 'run ' || i, 'bench', 3, ? + i, ? + i + 1000, "
-        "'mlflow-artifacts:/0/' || printf('%032x', i * 2654435761) || '/artifacts', 'active', NULL, NULL, 1 FROM n",
+        "'mlflow-artifacts:/0/' || printf('%032x', i * 2654435761) || '/artifacts', 'active', NULL, NULL, 0 FROM n",
         (n_runs, first_run, T0, T0))
     run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?), k(j) AS (SELECT 0 UNION ALL SELECT j + 1 FROM k WHERE j < 9) "
         "INSERT INTO latest_metrics (run_key, name_id, value, timestamp, step, is_nan, change) "
         "SELECT ? + i, ? + 1 + j, ((i * 48271 + j * 7919 + i * j) % 1000003) / 1000003.0, ? + i, 1, 0, 0 FROM n CROSS JOIN k",
         (n_runs, first_run, first_name, T0))
     run("UPDATE counters SET number = ? WHERE name = 'run_key'", (first_run + n_runs,))
-    run("UPDATE changes SET number = number + 1")
+    run("UPDATE counters SET number = number + 1 WHERE name = 'change'")
     connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
