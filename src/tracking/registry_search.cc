@@ -186,7 +186,7 @@ bool AsksForPrompts(const std::vector<Clause>& filter) {
   for (const Clause& clause : filter) {
     if (clause.field.kind == FieldKind::kTag && clause.field.key == kIsPromptTag) {
       const auto* text = std::get_if<std::string>(&clause.value);
-      const std::string_view value = text == nullptr ? "" : *text;
+      const std::string_view value = text == nullptr ? std::string_view() : *text;
       return (clause.comparator == Comparator::kEqual &&
               internal::EqualIgnoringCase(value, "true")) ||
              (clause.comparator == Comparator::kNotEqual &&
