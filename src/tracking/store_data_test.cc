@@ -27,7 +27,8 @@ class TrackingDataTest : public internal::StoreTest {
     search.order_by = order_by;
     search.view = view;
     std::vector<std::string> names;
-    for (const tracking::Run& run : tracking().SearchRuns(search).value().items) {
+    const auto page = tracking().SearchRuns(search).value();
+    for (const tracking::Run& run : page.items) {
       names.push_back(run.info.run_name);
     }
     return names;
@@ -38,7 +39,8 @@ class TrackingDataTest : public internal::StoreTest {
   }
   std::vector<std::string> Models(const LoggedModelSearch& search) {
     std::vector<std::string> names;
-    for (const LoggedModel& model : tracking().SearchLoggedModels(search).value().items) {
+    const auto page = tracking().SearchLoggedModels(search).value();
+    for (const LoggedModel& model : page.items) {
       names.push_back(model.name);
     }
     return names;
@@ -231,7 +233,8 @@ TEST_P(TrackingDataTest, ExperimentsAreFoundByNameAndTag) {
     search.filter = filter;
     search.order_by = order;
     Names names;
-    for (const Experiment& experiment : tracking().SearchExperiments(search).value().items) {
+    const auto page = tracking().SearchExperiments(search).value();
+    for (const Experiment& experiment : page.items) {
       names.push_back(experiment.name);
     }
     return names;
