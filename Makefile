@@ -33,7 +33,7 @@ test-all: build ## make test, and the labels slow and fuzz
 	@python3 scripts/run_tests.py --build build/release unit case e2e lint slow fuzz
 
 conformance: setup ## MLflow's own clients against `millrace serve`: the share of cases that passes
-	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests
+	@[ "$(SETUP)" = no ] || scripts/setup.sh --tests --java
 	@scripts/build.sh release millrace
 	@third_party/pytest/bin/python tests/conformance/report.py
 
