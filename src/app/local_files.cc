@@ -3,9 +3,9 @@
 #include "app/local_files.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "base/file.h"
+#include "tracking/artifact_uri.h"
 
 namespace millrace::app {
 namespace {
@@ -17,15 +17,7 @@ Error Elsewhere(const std::string& location) {
 }  // namespace
 
 std::optional<std::filesystem::path> LocalFolder(const std::string& location) {
-  for (const std::string_view scheme : {"file://", "file:"}) {
-    if (location.starts_with(scheme)) {
-      return std::filesystem::path(location.substr(scheme.size()));
-    }
-  }
-  if (location.empty() || location.find(":/") != std::string::npos) {
-    return std::nullopt;
-  }
-  return std::filesystem::path(location);
+  return tracking::LocalFolder(tracking::AbsoluteLocation(location));
 }
 
 Result<std::vector<std::string>> FilesBelow(const std::filesystem::path& folder) {
