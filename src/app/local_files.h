@@ -11,8 +11,8 @@
 
 namespace millrace::app {
 
-/// The folder of "file:///a/b", "file:/a/b", "/a/b" or a relative path, absolute; nothing for another
-/// scheme.
+/// The folder of "file:///a/b", "file:/a/b", "/a/b" or a relative path, absolute; nothing for
+/// another scheme.
 std::optional<std::filesystem::path> LocalFolder(const std::string& location);
 /// Relative paths of the regular files below a folder, in order; none if it does not exist.
 Result<std::vector<std::string>> FilesBelow(const std::filesystem::path& folder);

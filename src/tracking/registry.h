@@ -144,7 +144,7 @@ class Registry {
   /// The same for a client, as MLflow does it: resolves models:/ sources (run and logged model from
   /// the version that is copied), notes the version on its logged model, and refuses, as
   /// kInvalidArgument, a local path outside the folder of the run or logged model named, ".." under
-  /// any percent-encoding, and a source that RegistryOptions::source_pattern does not match.
+  /// any percent-encoding, files of another run, and what RegistryOptions forbids.
   Result<ModelVersion> CreateVersion(const VersionRequest& request);
   Result<ModelVersion> GetVersion(const std::string& name, std::int64_t version);
   Result<std::optional<ModelVersion>> FindVersionByKey(const std::string& idempotency_key);

@@ -187,6 +187,16 @@ def local(start, monkeypatch):
     return client_of(start(LOCAL).url)
 
 
+def assert_signed(headers, body, secret):
+    """As a receiver checks who sent a delivery, and that it is new."""
+    lower = {k.lower(): v for k, v in headers.items()}
+    signed = f"{lower['x-mlflow-delivery-id']}.{lower['x-mlflow-timestamp']}.{body.decode()}"
+    expected = base64.b64encode(hmac.new(secret, signed.encode(), hashlib.sha256).digest()).decode()
+    assert lower["x-mlflow-signature"] == f"v1,{expected}"
+    assert abs(time.time() - int(lower["x-mlflow-timestamp"])) < 60
+
+
+
 @pytest.mark.answers(f"{DELIVERY}::test_webhook_with_secret", f"{DELIVERY}::test_model_version_created")
 def test_an_event_arrives_signed(local):
     client = local
@@ -199,15 +209,11 @@ def test_an_event_arrives_signed(local):
     assert (content["entity"], content["action"]) == ("model_version", "created")
     assert {k: content["data"][k] for k in ("name", "version", "source", "run_id", "tags", "description")} == {
         "name": "m", "version": "1", "source": "s3://bucket/model", "run_id": "run_id", "tags": {"k": "v"}, "description": "words"}
-    lower = {k.lower(): v for k, v in headers.items()}
-    signed = f"{lower['x-mlflow-delivery-id']}.{lower['x-mlflow-timestamp']}.{body.decode()}"
-    expected = base64.b64encode(hmac.new(b"my_secret", signed.encode(), hashlib.sha256).digest()).decode()
-    assert lower["x-mlflow-signature"] == f"v1,{expected}"
-    assert abs(time.time() - int(lower["x-mlflow-timestamp"])) < 60
+    assert_signed(headers, body, b"my_secret")
 
 
 @pytest.mark.answers(f"{DELIVERY}::test_webhook_test_insecure_endpoint", f"{DELIVERY}::test_webhook_test_with_specific_event",
-                     f"{DELIVERY}::test_webhook_test_failed_endpoint")
+                     f"{DELIVERY}::test_webhook_test_failed_endpoint", f"{DELIVERY}::test_webhook_test_secure_endpoint")
 def test_a_test_delivery_reports_the_receivers_answer(local):
     client = local
     with Receiver() as receiver:
@@ -215,6 +221,10 @@ def test_a_test_delivery_reports_the_receivers_answer(local):
         result = client.test_webhook(webhook.webhook_id, ALIAS)
         assert result.success and result.response_status == 200
         assert json.loads(receiver.arrived.get(timeout=20)[1])["entity"] == "model_version_alias"
+        signed = client.create_webhook("signed", receiver.url, [CREATED], secret="another")
+        assert client.test_webhook(signed.webhook_id).success
+        headers, body, _ = receiver.arrived.get(timeout=20)
+        assert_signed(headers, body, b"another")
     with Receiver(401, 401, 401, 401, 401) as unwilling:
         result = client.test_webhook(client.create_webhook("unwilling", unwilling.url, [CREATED]).webhook_id)
         assert not result.success and result.response_status == 401
