@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "api/internal/switched_off.h"
 #include "base/check.h"
 
 namespace millrace::api::internal {
@@ -227,6 +228,12 @@ RuleMap MakeMap() {
   for (const AccessRule& rule : kRules) {
     const bool is_new =
         map.emplace(std::string(rule.method) + " " + std::string(rule.pattern), &rule).second;
+    MILL_CHECK(is_new);
+  }
+  static constexpr AccessRule kAnyUser = {"", "", kSignedIn};
+  for (const SwitchedOffRoute& route : SwitchedOffRoutes()) {
+    const bool is_new =
+        map.emplace(std::string(route.method) + " " + std::string(route.pattern), &kAnyUser).second;
     MILL_CHECK(is_new);
   }
   return map;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What MLflow's page for trying prompts out asks: a run made of a prompt and its answer, and which
-// language models there are to ask.
+// What MLflow's page for trying prompts out keeps: a run made of a prompt and its answer.
 #include <map>
 #include <string>
 #include <utility>
@@ -45,7 +44,6 @@ constexpr Field kFields[] = {
     {.name = "user_id"},
     {.name = "start_time", .type = kInt64},
 };
-constexpr Field kProxyFields[] = {{.name = "gateway_path"}, {.name = "json_data", .type = kAny}};
 
 Pairs ReadValues(const Message& in, std::string_view name) {
   Pairs pairs;
@@ -255,13 +253,6 @@ void AddPromptlabRoutes(TrackingStore& store, const ArtifactPlaces& places, Rout
   const Mount mount(router);
   mount.Add("POST", "/mlflow/runs/create-promptlab-run", kFields,
             [&](const Message& in) { return Create(store, places, in); });
-  // MLflow's answer where no gateway is set up. This server sends nothing to an address that a
-  // client names.
-  for (const char* const method : {"GET", "POST"}) {
-    mount.Add(
-        method, "/mlflow/gateway-proxy", kProxyFields,
-        [](const Message&) -> Result<std::string> { return std::string(R"({"endpoints": []})"); });
-  }
 }
 
 }  // namespace millrace::api::internal

@@ -11,6 +11,7 @@
 #include "api/internal/artifact_places.h"
 #include "api/internal/replies.h"
 #include "api/internal/routes.h"
+#include "api/internal/switched_off.h"
 #include "api/metrics.h"
 #include "api/router.h"
 #include "base/check.h"
@@ -233,6 +234,8 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
     internal::AddLoggingRoutes(*parts.tracking, parts.refuses_long_values, impl_->router);
     internal::AddMetricRoutes(*parts.tracking, impl_->router);
     internal::AddLoggedModelRoutes(*parts.tracking, impl_->router);
+    internal::AddGatewayProxyRoutes(parts.deployments_target, impl_->router);
+    internal::AddSwitchedOffRoutes(impl_->router);
     internal::AddGraphqlRoutes(impl_->router, [impl = impl_.get()](const net::Request& request) {
       Router::Match match = impl->router.Find(request.method, request.path());
       const RoutedRequest routed{request, std::move(match.params)};

@@ -65,6 +65,8 @@ struct ApiParts {
   tracking::EvaluationDatasets* evaluation_datasets = nullptr;
   tracking::Scorers* scorers = nullptr;
   tracking::Issues* issues = nullptr;
+  /// URL of MLflow's deployments server, for /gateway-proxy; empty: none is asked.
+  std::string deployments_target = {};
 };
 
 /// Routes requests. Thread-safe: `Handle` may run in any number of threads.

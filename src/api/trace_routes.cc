@@ -389,7 +389,8 @@ void AddTraceRoutes(TraceStore& store, Router& router) {
   mount.Add("GET", "/mlflow/traces/{trace_id}", {},
             [&store](const Message& in) { return InfoReply(store.GetInfo(in.param(0))); });
   for (const char* path :
-       {"/api/2.0/mlflow/get-trace-artifact", "/ajax-api/2.0/mlflow/get-trace-artifact"}) {
+       {"/api/2.0/mlflow/get-trace-artifact", "/ajax-api/2.0/mlflow/get-trace-artifact",
+        "/api/3.0/mlflow/get-trace-artifact", "/ajax-api/3.0/mlflow/get-trace-artifact"}) {
     router.Add(
         "GET", path,
         RouteAction{

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "api/internal/access_rules.h"
+#include "api/internal/switched_off.h"
 #include "api/internal/tracking_testing.h"
 
 namespace millrace::api {
@@ -365,6 +367,30 @@ TEST_F(TrackingApiTest, UnknownRoutesAndMethodsAreClientErrors) {
   EXPECT_EQ(Get("/nope").status, 404);
   EXPECT_EQ(Get("/nope").value.at("error_code"), "ENDPOINT_NOT_FOUND");
   EXPECT_EQ(Ask("PUT", kRoot + "/runs/create", "{}").status, 405);
+}
+
+// Nothing behind these routes runs, so no request may end in a 500 or be lost.
+TEST_F(TrackingApiTest, WhatIsSwitchedOffSaysSoToEveryUser) {
+  ASSERT_FALSE(internal::SwitchedOffRoutes().empty());
+  for (const internal::SwitchedOffRoute& route : internal::SwitchedOffRoutes()) {
+    std::string path(route.pattern);
+    for (const std::string_view parameter : {"{path...}", "{job_id}", "{workspace_name}"}) {
+      if (const std::size_t at = path.find(parameter); at != std::string::npos) {
+        path.replace(at, parameter.size(), "x");
+      }
+    }
+    const bool is_call = path.starts_with("/gateway/");
+    const Answer answer =
+        Ask(std::string(route.method), (is_call ? "" : "/ajax-api/3.0") + path, "{");
+    EXPECT_TRUE(answer.status == 200 || answer.status == 404 || answer.status == 501 ||
+                answer.status == 503)
+        << route.method << " " << path << ": " << answer.status;
+    EXPECT_EQ(answer.body.find("ENDPOINT_NOT_FOUND"), std::string::npos) << answer.body;
+    const internal::AccessRule* rule = internal::FindAccessRule(
+        route.method, std::string(is_call ? "" : "/api/3.0") + std::string(route.pattern));
+    ASSERT_NE(rule, nullptr);
+    EXPECT_EQ(rule->subject, internal::AccessSubject::kSignedIn);
+  }
 }
 
 TEST_F(TrackingApiTest, TheServerSaysWhatItIs) {

@@ -22,6 +22,9 @@ const base::Declaration<ProjectFile>& ProjectFile::Declared() {
                  "Where artifacts are kept: a folder, s3://bucket/folder, "
                  "abfss://container@account.dfs.core.windows.net/folder, or empty for the "
                  "workspace.")
+          .Field("deployments_target", &ProjectFile::deployments_target,
+                 "URL of MLflow's deployments server, which `serve` asks for the prompt lab; "
+                 "default: none.")
           .Field("durability", &ProjectFile::durability,
                  "What an acknowledged write survives: a power failure (disk), or only the end of "
                  "this program (process).",

@@ -14,6 +14,7 @@
 #include "app/embedded_files.h"
 #include "app/webhook_sender.h"
 #include "base/memory.h"
+#include "net/http_client.h"
 #include "net/http_server.h"
 #include "serving/endpoint.h"
 #include "tracking/evaluation_datasets.h"
@@ -37,6 +38,18 @@ api::SecurityOptions SecurityOf(const cli::Settings& settings) {
           .allowed_hosts = api::SplitList(settings.allowed_hosts),
           .allowed_origins = api::SplitList(settings.cors_allowed_origins),
           .frame_options = settings.x_frame_options};
+}
+
+/// Empty where none is asked.
+Result<std::string> DeploymentsTarget(const cli::Settings& settings) {
+  const std::string& target = settings.deployments_target;
+  if (!target.empty()) {
+    const Result<net::HttpClient> client = net::HttpClient::Make(target);
+    if (!client.ok()) {
+      return Error(client.error()).With(settings.resolved.at("deployments_target").origin);
+    }
+  }
+  return target;
 }
 
 bool IsLoopback(const std::string& host) {
@@ -124,6 +137,7 @@ Result<void> Serve(Environment& environment, const cli::ServeOptions& options,
   parts.traces = &environment.traces();
   parts.access = access;
   parts.security = SecurityOf(environment.settings());
+  MILL_ASSIGN_OR_RETURN(parts.deployments_target, DeploymentsTarget(environment.settings()));
   parts.description = ApiDescription().front().bytes;
   const api::Api api(context, std::move(parts));
 

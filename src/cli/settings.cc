@@ -151,6 +151,13 @@ const std::vector<SettingInfo>& SettingDeclarations() {
        {},
        {},
        "MLFLOW_SERVER_X_FRAME_OPTIONS"},
+      {"deployments_target",
+       "",
+       "URL of MLflow's deployments server, which `serve` asks for the prompt lab (gateway-proxy); "
+       "default: none.",
+       {},
+       {},
+       "MLFLOW_DEPLOYMENTS_TARGET"},
       {"disable_security",
        "false",
        "true switches off the checks of Host and Origin by `serve`.",
@@ -219,6 +226,7 @@ Result<Settings> ResolveSettings(
   settings.allowed_hosts = value("allowed_hosts");
   settings.cors_allowed_origins = value("cors_allowed_origins");
   settings.x_frame_options = value("x_frame_options");
+  settings.deployments_target = value("deployments_target");
   settings.disable_security = value("disable_security") == "true";
   return settings;
 }

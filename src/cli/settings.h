@@ -66,6 +66,7 @@ struct Settings {
   std::string allowed_hosts;         ///< comma-separated; empty: this machine and private addresses
   std::string cors_allowed_origins;  ///< comma-separated
   std::string x_frame_options;
+  std::string deployments_target;  ///< empty: none
   bool disable_security = false;
   /// As they are shown: without passwords.
   std::map<std::string, ResolvedSetting> resolved;

@@ -25,7 +25,6 @@ UNANSWERED = {
     "*link_traces_to_run_*": "repeats the linking of traces to runs with other numbers",
     "*delete_traces_raises_error": INTERNALS,
     "*truncate_too_long_tag": "cuts a tag of a trace at a length that has changed since",
-    "*gateway_proxy*": "is about the gateway to language models, a way into other networks that we leave out",
     "*test_mlflow_artifacts_example": "starts containers of MLflow's own example",
     "*_webhook_*secre*": "is about the receiver of MLflow's own example refusing a signature",
     "*prompt_webhook_test_endpoint": "repeats the test delivery for a prompt",

@@ -21,6 +21,7 @@ def main():
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(data / "artifacts"),
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
     })
     import uvicorn
     from mlflow.server.fastapi_app import app

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Issues as the 3.x client's store makes, finds and changes them, and what of MLflow's GenAI parts is not offered."""
+"""Issues as the 3.x client's store makes, finds and changes them."""
 
 import pytest
 from mlflow.entities.issue import IssueSeverity, IssueStatus
@@ -49,15 +49,3 @@ def test_the_severest_are_found_first_in_pages(store, experiment, run):
 ])
 def test_wrong_issues_and_searches_are_refused(server, path, body, message):
     server.refused(path, body, message)
-
-
-@pytest.mark.parametrize("method, path", [
-    ("POST", "/api/3.0/mlflow/gateway/secrets/create"), ("GET", "/api/3.0/mlflow/gateway/endpoints/list"),
-    ("POST", "/gateway/any/mlflow/invocations"), ("POST", "/api/3.0/mlflow/prompt-optimization/jobs"), ("GET", "/ajax-api/3.0/jobs/7"),
-    ("POST", "/ajax-api/3.0/jobs"), ("POST", "/ajax-api/3.0/mlflow/assistant/message"), ("POST", "/ajax-api/3.0/mlflow/scorer/invoke"),
-    ("POST", "/ajax-api/3.0/mlflow/demo/generate")])
-def test_what_would_run_on_the_server_is_not_there(server, method, path):
-    """MLflow's own server asks language models or runs code for these; ours has none of it and says so in JSON, never with a 500."""
-    answer = server.request(method, path, json={})
-    assert answer.status_code == 404, answer.text
-    assert answer.json()["error_code"] == "ENDPOINT_NOT_FOUND"

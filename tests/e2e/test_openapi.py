@@ -37,7 +37,8 @@ def ask(operation, server, n_examples):
     @hypothesis.given(operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE)
                       | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
     def check(case):
-        case.validate_response(case.call(base_url=server.url), checks=CHECKS)
+        checks = CHECKS[1:] if "Switched off" in (operation.tags or []) else CHECKS  # 501 and 503 are what these are for
+        case.validate_response(case.call(base_url=server.url), checks=checks)
 
     check()
 

@@ -75,9 +75,12 @@ void AddArtifactRoutes(store::ArtifactStore& store, Router& router);
 /// upload-artifact. Without a registry, not those of its versions.
 void AddArtifactViews(const ArtifactPlaces& places, tracking::TrackingStore& tracking,
                       tracking::Registry* registry, Router& router);
-/// /runs/create-promptlab-run, /gateway-proxy.
+/// /runs/create-promptlab-run.
 void AddPromptlabRoutes(tracking::TrackingStore& store, const ArtifactPlaces& places,
                         Router& router);
+/// /gateway-proxy: with a target, "http[s]://host[:port]", the requests that MLflow allows go
+/// there.
+void AddGatewayProxyRoutes(std::string_view deployments_target, Router& router);
 /// Answers a request as if a client had sent it.
 using RequestAnswer = std::function<net::Response(const net::Request&)>;
 /// /graphql: each request behind it is answered by `answer_request`, with the rights of the one
