@@ -11,9 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "api/internal/json_writer.h"
 #include "api/internal/otlp_span.h"
 #include "base/json.h"
+#include "base/json_spaced.h"
 
 namespace millrace::api::internal {
 
@@ -38,35 +38,6 @@ std::string BytesOfHex(std::string_view hex) {
 
 bool IsHex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
-}
-
-/// JSON with a blank behind commas and colons, as Python writes it: MLflow's searches look into
-/// such texts.
-void AppendSpaced(const json& value, std::string& out) {
-  if (value.is_object() || value.is_array()) {
-    out += value.is_object() ? '{' : '[';
-    bool is_first = true;
-    for (const auto& [key, item] : value.items()) {
-      out += is_first ? "" : ", ";
-      is_first = false;
-      if (value.is_object()) {
-        AppendJsonString(key, out);
-        out += ": ";
-      }
-      AppendSpaced(item, out);
-    }
-    out += value.is_object() ? '}' : ']';
-  } else if (value.is_string()) {
-    AppendJsonString(value.get_ref<const std::string&>(), out);
-  } else {
-    out += base::DumpJson(value);
-  }
-}
-
-std::string Spaced(const json& value) {
-  std::string text;
-  AppendSpaced(value, text);
-  return text;
 }
 
 }  // namespace
@@ -112,34 +83,34 @@ Result<tracking::Span> FinishSpan(const RawSpan& raw) {
   span.parent_id = raw.parent_id.empty() ? "" : padded(raw.parent_id, 16);
   span.name = raw.name;
   const json type = raw.attributes.value("mlflow.spanType", json());
-  span.type = type.is_string() ? type.get<std::string>() : "UNKNOWN";
+  span.type = type.is_string() ? type.get<std::string>() : "";
   span.status = raw.status_code == 1 ? "OK" : (raw.status_code == 2 ? "ERROR" : "UNSET");
   span.start_time_ns = raw.start_ns;
   span.end_time_ns = raw.end_ns;
   json attributes = json::object();
   for (const auto& [key, value] : raw.attributes.items()) {
-    attributes[key] = Spaced(value);
+    attributes[key] = base::DumpJsonSpaced(value);
   }
-  attributes["mlflow.traceRequestId"] = Spaced(span.trace_id);
-  span.content =
-      Spaced({{"trace_id", Base64(BytesOfHex(trace_hex))},
-              {"span_id", Base64(BytesOfHex(span.span_id))},
-              {"parent_span_id",
-               span.parent_id.empty() ? json() : json(Base64(BytesOfHex(span.parent_id)))},
-              {"name", raw.name},
-              {"start_time_unix_nano", raw.start_ns},
-              {"end_time_unix_nano", raw.end_ns},
-              {"events", raw.events},
-              {"status", {{"code", "STATUS_CODE_" + span.status}, {"message", raw.status_message}}},
-              {"attributes", attributes},
-              {"links", raw.links}});
+  attributes["mlflow.traceRequestId"] = base::DumpJsonSpaced(span.trace_id);
+  span.content = base::DumpJsonSpaced(
+      {{"trace_id", Base64(BytesOfHex(trace_hex))},
+       {"span_id", Base64(BytesOfHex(span.span_id))},
+       {"parent_span_id",
+        span.parent_id.empty() ? json() : json(Base64(BytesOfHex(span.parent_id)))},
+       {"name", raw.name},
+       {"start_time_unix_nano", raw.start_ns},
+       {"end_time_unix_nano", raw.end_ns},
+       {"events", raw.events},
+       {"status", {{"code", "STATUS_CODE_" + span.status}, {"message", raw.status_message}}},
+       {"attributes", attributes},
+       {"links", raw.links}});
   return span;
 }
 
 tracking::Tags ResourceTags(const json& attributes) {
   tracking::Tags tags;
   for (const auto& [key, value] : attributes.items()) {
-    tags[key] = value.is_string() ? value.get<std::string>() : Spaced(value);
+    tags[key] = value.is_string() ? value.get<std::string>() : base::DumpJsonSpaced(value);
   }
   return tags;
 }

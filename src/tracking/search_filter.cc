@@ -309,8 +309,17 @@ Result<void> ConvertNumericText(const FieldRules& rules, Clause& clause) {
     }
     return {};
   }
-  if (clause.field.kind != FieldKind::kAttribute || !rules.IsNumeric(clause.field.key) ||
-      !rules.wants_whole_numbers) {
+  if (clause.field.kind != FieldKind::kAttribute || !rules.IsNumeric(clause.field.key)) {
+    return {};
+  }
+  if (rules.target == SearchTarget::kTraces) {
+    const auto* text = std::get_if<std::string>(&clause.value);
+    if (const auto whole = text == nullptr ? std::nullopt : internal::ParseWhole(*text)) {
+      clause.value = *whole;
+    }
+    return {};
+  }
+  if (!rules.wants_whole_numbers) {
     return {};
   }
   const auto invalid = [&](const std::string& text) {

@@ -77,15 +77,24 @@ std::string_view EntityName(FieldKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
+namespace {
+
+constexpr std::array<View, 13> kComparators = {"=",      "!=",      "<",          "<=",    ">",
+                                               ">=",     "LIKE",    "ILIKE",      "RLIKE", "IN",
+                                               "NOT IN", "IS NULL", "IS NOT NULL"};
+
+}  // namespace
+
 std::optional<Comparator> ParseComparator(std::string_view upper_case) {
-  constexpr std::array<View, 13> kNames = {"=",      "!=",      "<",          "<=",    ">",
-                                           ">=",     "LIKE",    "ILIKE",      "RLIKE", "IN",
-                                           "NOT IN", "IS NULL", "IS NOT NULL"};
-  const auto* found = std::find(kNames.begin(), kNames.end(), upper_case);
-  if (found == kNames.end()) {
+  const auto* found = std::find(kComparators.begin(), kComparators.end(), upper_case);
+  if (found == kComparators.end()) {
     return std::nullopt;
   }
-  return static_cast<Comparator>(found - kNames.begin());
+  return static_cast<Comparator>(found - kComparators.begin());
+}
+
+std::string_view ComparatorName(Comparator comparator) {
+  return kComparators.at(static_cast<std::size_t>(comparator));
 }
 
 std::string PythonSet(Names names) {

@@ -8,7 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "tracking/artifact_uri.h"
+#include "tracking/internal/limits.h"
 #include "tracking/internal/schema.h"
+#include "tracking/internal/trace_digest.h"
 
 namespace millrace::tracking::internal {
 namespace {
@@ -16,7 +19,7 @@ namespace {
 using store::RowView;
 using store::Value;
 
-// Spans are JSON texts: whole traces are read, and searches look into some.
+// Spans are JSON texts: whole traces are read. Searches look into digests (trace_digest.h).
 constexpr std::string_view kTraces = R"sql(
 CREATE TABLE traces (
   trace_id TEXT PRIMARY KEY,
@@ -73,6 +76,19 @@ CREATE TABLE trace_prompts (
   PRIMARY KEY (trace_id, prompt));
 )sql";
 
+// Version 2: a short text a trace for searches inside spans (trace_digest.h), scanned by
+// experiment. It goes with its trace by hand: a foreign key would want an index of its own. Traces
+// that were there before wait in trace_undigested until the store opens.
+constexpr std::string_view kTraces2 = R"sql(
+CREATE TABLE trace_digests (
+  experiment_id INTEGER NOT NULL,
+  trace_id TEXT NOT NULL,
+  spans TEXT NOT NULL,
+  PRIMARY KEY (experiment_id, trace_id)) WITHOUT ROWID;
+CREATE TABLE trace_undigested (trace_id TEXT PRIMARY KEY);
+INSERT INTO trace_undigested (trace_id) SELECT DISTINCT trace_id FROM trace_spans;
+)sql";
+
 std::optional<std::string> TextIfAny(const store::ValueView& value) {
   return store::IsNull(value) ? std::nullopt : std::optional(Text(value));
 }
@@ -108,8 +124,33 @@ Assessment AssessmentFromRow(RowView row) {
 }  // namespace
 
 Result<void> MigrateTraces(store::Metadata& metadata) {
+  const std::vector<store::Migration> migrations = {{"traces", 1, std::string(kTraces)},
+                                                    {"traces", 2, std::string(kTraces2)}};
+  MILL_RETURN_IF_ERROR(metadata.Migrate(migrations));
+  return MakeMissingDigests(metadata);
+}
+
+Result<void> MigrateTracesToVersionOne(store::Metadata& metadata) {
   const std::vector<store::Migration> migrations = {{"traces", 1, std::string(kTraces)}};
   return metadata.Migrate(migrations);
+}
+
+Result<std::int64_t> DeleteTrace(store::Metadata& metadata, std::int64_t experiment_id,
+                                 const std::string& trace_id) {
+  // Counted by what is returned: the number of changes may hold those of other tables.
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> gone,
+      metadata.Query(
+          "DELETE FROM traces WHERE trace_id = ? AND experiment_id = ? RETURNING trace_id",
+          {trace_id, experiment_id}));
+  if (gone.empty()) {
+    return 0;
+  }
+  MILL_RETURN_IF_ERROR(
+      metadata.Execute("DELETE FROM trace_digests WHERE experiment_id = ? AND trace_id = ?",
+                       {experiment_id, trace_id}));
+  MILL_RETURN_IF_ERROR(metadata.Execute("DELETE FROM trace_runs WHERE trace_id = ?", {trace_id}));
+  return 1;
 }
 
 Result<std::vector<TraceInfo>> ReadTraceInfos(store::Metadata& metadata,
@@ -132,6 +173,9 @@ Result<std::vector<TraceInfo>> ReadTraceInfos(store::Metadata& metadata,
         info.request_preview = TextIfAny(row[6]);
         info.response_preview = TextIfAny(row[7]);
       }));
+  if (found.empty()) {
+    return std::vector<TraceInfo>();
+  }
   const auto read_pairs = [&](std::string_view table, Tags TraceInfo::* pairs) {
     return ForKeys(metadata, trace_ids,
                    "SELECT trace_id, key, value FROM " + std::string(table) + " WHERE trace_id IN ",
@@ -190,11 +234,44 @@ Result<std::vector<Span>> ReadSpans(store::Metadata& metadata, const std::string
         spans.push_back({trace_id, Text(row[0]), Text(row[1]), Text(row[2]), Text(row[3]),
                          Text(row[4]), Int(row[5]), Int(row[6]), Text(row[7])});
       }));
+  SortSpans(spans);
+  return spans;
+}
+
+void SortSpans(std::vector<Span>& spans) {
   std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
     return std::tuple(!a.parent_id.empty(), a.start_time_ns, std::string_view(a.span_id)) <
            std::tuple(!b.parent_id.empty(), b.start_time_ns, std::string_view(b.span_id));
   });
-  return spans;
+}
+
+Result<void> PutTrace(store::Metadata& metadata, const TraceInfo& info,
+                      std::int64_t experiment_id) {
+  return metadata.Execute(
+      "INSERT INTO traces (trace_id, experiment_id, timestamp_ms, execution_time_ms, state, "
+      "client_request_id, request_preview, response_preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON "
+      "CONFLICT (trace_id) DO UPDATE SET experiment_id = excluded.experiment_id, timestamp_ms = "
+      "excluded.timestamp_ms, execution_time_ms = excluded.execution_time_ms, state = "
+      "excluded.state, client_request_id = excluded.client_request_id, request_preview = "
+      "COALESCE(excluded.request_preview, traces.request_preview), response_preview = "
+      "COALESCE(excluded.response_preview, traces.response_preview)",
+      {info.trace_id, experiment_id, info.request_time_ms,
+       info.execution_time_ms.has_value() ? Value(*info.execution_time_ms) : Value(), info.state,
+       OrNull(info.client_request_id), OrNull(info.request_preview),
+       OrNull(info.response_preview)});
+}
+
+std::string TraceArtifacts(const std::string& location, const std::string& trace_id) {
+  return JoinUri(location, "traces/" + trace_id + "/artifacts");
+}
+
+Result<void> PutTracePairs(store::Metadata& metadata, std::string_view table,
+                           const std::string& trace_id, const Tags& pairs) {
+  for (const auto& [key, value] : pairs) {
+    MILL_RETURN_IF_ERROR(
+        PutTracePair(metadata, table, trace_id, key, Truncated(value, kMaxTagValue)));
+  }
+  return {};
 }
 
 Result<void> PutTracePair(store::Metadata& metadata, std::string_view table,

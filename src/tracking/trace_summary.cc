@@ -105,20 +105,17 @@ std::optional<std::string> Sum(const std::unordered_map<std::string, Node>& node
 
 }  // namespace
 
-TraceSummary Summarise(std::span<const Span> spans) {
+TraceSummary Summarise(std::span<const Span> spans, std::span<const json> all_attributes) {
   TraceSummary summary;
   summary.start_ms = spans[0].start_time_ns / 1'000'000;
   std::unordered_map<std::string, Node> usage;
   std::unordered_map<std::string, Node> cost;
-  for (const Span& span : spans) {
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const Span& span = spans[i];
+    const json& attributes = all_attributes[i];
     summary.start_ms = std::min(summary.start_ms, span.start_time_ns / 1'000'000);
     if (span.end_time_ns != 0) {
       summary.end_ms = std::max(summary.end_ms.value_or(0), span.end_time_ns / 1'000'000);
-    }
-    const auto content = base::ParseJson(span.content, "span");
-    const json attributes = content.ok() ? content->value("attributes", json::object()) : json();
-    if (!attributes.is_object()) {
-      continue;
     }
     usage[span.span_id] = {span.parent_id, Decoded(attributes, "mlflow.chat.tokenUsage")};
     cost[span.span_id] = {span.parent_id, Decoded(attributes, "mlflow.llm.cost")};

@@ -14,6 +14,7 @@
 #include "tracking/artifact_uri.h"
 #include "tracking/internal/limits.h"
 #include "tracking/internal/schema.h"
+#include "tracking/internal/trace_digest.h"
 #include "tracking/internal/trace_rows.h"
 #include "tracking/search.h"
 
@@ -26,57 +27,8 @@ using internal::Int;
 using store::Transaction;
 using store::Value;
 
-constexpr std::size_t kMaxTagValue = 8000;
 constexpr std::size_t kMaxLinks = 100;
 constexpr int kMaxTraceResults = 50'000;
-/// Set once a client has said what its trace is as a whole.
-const std::string kFinalKey = "mlflow.trace.infoFinalized";
-
-Value OrNull(const std::optional<std::string>& text) {
-  return text.has_value() ? Value(*text) : Value();
-}
-Value OrNull(const std::optional<std::int64_t>& number) {
-  return number.has_value() ? Value(*number) : Value();
-}
-
-Result<void> PutPairs(store::Metadata& metadata, std::string_view table,
-                      const std::string& trace_id, const Tags& pairs) {
-  for (const auto& [key, value] : pairs) {
-    MILL_RETURN_IF_ERROR(internal::PutTracePair(metadata, table, trace_id, key,
-                                                internal::Truncated(value, kMaxTagValue)));
-  }
-  return {};
-}
-
-Result<void> PutTrace(store::Metadata& metadata, const TraceInfo& info,
-                      std::int64_t experiment_id) {
-  return metadata.Execute(
-      "INSERT INTO traces (trace_id, experiment_id, timestamp_ms, execution_time_ms, state, "
-      "client_request_id, request_preview, response_preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON "
-      "CONFLICT (trace_id) DO UPDATE SET experiment_id = excluded.experiment_id, timestamp_ms = "
-      "excluded.timestamp_ms, execution_time_ms = excluded.execution_time_ms, state = "
-      "excluded.state, client_request_id = excluded.client_request_id, request_preview = "
-      "COALESCE(excluded.request_preview, traces.request_preview), response_preview = "
-      "COALESCE(excluded.response_preview, traces.response_preview)",
-      {info.trace_id, experiment_id, info.request_time_ms, OrNull(info.execution_time_ms),
-       info.state, OrNull(info.client_request_id), OrNull(info.request_preview),
-       OrNull(info.response_preview)});
-}
-
-std::string ArtifactsOf(const std::string& location, const std::string& trace_id) {
-  return JoinUri(location, "traces/" + trace_id + "/artifacts");
-}
-
-Result<void> PutSpan(store::Metadata& metadata, const Span& span) {
-  return metadata.Execute(
-      "INSERT INTO trace_spans (trace_id, span_id, parent_id, name, type, status, start_time_ns, "
-      "end_time_ns, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (trace_id, span_id) DO "
-      "UPDATE SET parent_id = excluded.parent_id, name = excluded.name, type = excluded.type, "
-      "status = excluded.status, start_time_ns = excluded.start_time_ns, end_time_ns = "
-      "excluded.end_time_ns, content = excluded.content",
-      {span.trace_id, span.span_id, span.parent_id, span.name, span.type, span.status,
-       span.start_time_ns, span.end_time_ns, span.content});
-}
 
 // How many spans the client says that the trace has; 0 where it does not.
 std::int64_t ExpectedSpans(const TraceInfo& info) {
@@ -97,83 +49,6 @@ Result<void> CheckTag(const std::string& key) {
   return {};
 }
 
-// One trace of a batch of spans: makes it where it is not there, and writes what its spans say.
-class TraceOfSpans {
- public:
-  TraceOfSpans(store::Metadata& metadata, std::string trace_id, const std::string& location,
-               std::int64_t experiment_id)
-      : metadata_(metadata),
-        trace_id_(std::move(trace_id)),
-        location_(location),
-        experiment_id_(experiment_id) {}
-
-  Result<void> Write(std::span<const Span* const> spans, const Tags& resource) {
-    MILL_ASSIGN_OR_RETURN(std::vector<TraceInfo> known,
-                          internal::ReadTraceInfos(metadata_, std::span(&trace_id_, 1)));
-    if (known.empty()) {
-      TraceInfo info;
-      info.trace_id = trace_id_;
-      info.request_time_ms = spans[0]->start_time_ns / 1'000'000;
-      info.state = "IN_PROGRESS";
-      MILL_RETURN_IF_ERROR(PutTrace(metadata_, info, experiment_id_));
-      info.tags["mlflow.artifactLocation"] = ArtifactsOf(location_, trace_id_);
-      MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_tags", trace_id_, info.tags));
-      known.push_back(std::move(info));
-    }
-    for (const Span* span : spans) {
-      MILL_RETURN_IF_ERROR(PutSpan(metadata_, *span));
-    }
-    MILL_ASSIGN_OR_RETURN(const std::vector<Span> all, internal::ReadSpans(metadata_, trace_id_));
-    return Update(known.front(), internal::Summarise(all), resource);
-  }
-
- private:
-  Result<void> Update(const TraceInfo& known, const internal::TraceSummary& summary,
-                      const Tags& resource) {
-    const bool is_final = known.metadata.contains(kFinalKey);
-    TraceInfo info = known;
-    if (!is_final) {
-      info.request_time_ms = summary.start_ms;
-      if (summary.end_ms.has_value()) {
-        info.execution_time_ms = *summary.end_ms - summary.start_ms;
-      }
-    }
-    const bool is_open = known.state == "IN_PROGRESS" || known.state == "STATE_UNSPECIFIED";
-    if (is_open && !summary.root_state.empty()) {
-      info.state = summary.root_state;
-    }
-    if (!known.request_preview.has_value()) {
-      info.request_preview = summary.request_preview;
-    }
-    if (!known.response_preview.has_value()) {
-      info.response_preview = summary.response_preview;
-    }
-    MILL_ASSIGN_OR_RETURN(const long long experiment,
-                          is_final ? internal::ParseExperimentId(known.experiment_id)
-                                   : Result<long long>(experiment_id_));
-    MILL_RETURN_IF_ERROR(PutTrace(metadata_, info, experiment));
-    Tags tags = resource;
-    tags.insert_or_assign("mlflow.trace.spansLocation", "TRACKING_STORE");
-    for (const auto& [key, value] : summary.tags) {
-      tags.insert_or_assign(key, value);
-    }
-    MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_tags", trace_id_, tags));
-    // Sums are made anew from all spans; what the client has said itself stays.
-    for (const auto& [key, value] : summary.metadata) {
-      if (!is_final || !known.metadata.contains(key)) {
-        MILL_RETURN_IF_ERROR(
-            internal::PutTracePair(metadata_, "trace_metadata", trace_id_, key, value));
-      }
-    }
-    return {};
-  }
-
-  store::Metadata& metadata_;
-  std::string trace_id_;
-  const std::string& location_;
-  std::int64_t experiment_id_;
-};
-
 }  // namespace
 
 Result<std::unique_ptr<TraceStore>> TraceStore::Open(store::Metadata& metadata,
@@ -191,13 +66,15 @@ Result<TraceInfo> TraceStore::Start(TraceInfo info, bool is_final) {
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const std::string location,
                         internal::ActiveExperimentLocation(metadata_, experiment_id));
-  MILL_RETURN_IF_ERROR(PutTrace(metadata_, info, experiment_id));
-  info.tags["mlflow.artifactLocation"] = ArtifactsOf(location, info.trace_id);
-  MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_tags", info.trace_id, info.tags));
+  MILL_RETURN_IF_ERROR(internal::MoveTraceDigest(metadata_, info.trace_id, experiment_id));
+  MILL_RETURN_IF_ERROR(internal::PutTrace(metadata_, info, experiment_id));
+  info.tags["mlflow.artifactLocation"] = internal::TraceArtifacts(location, info.trace_id);
+  MILL_RETURN_IF_ERROR(internal::PutTracePairs(metadata_, "trace_tags", info.trace_id, info.tags));
   if (is_final) {
-    info.metadata[kFinalKey] = "true";
+    info.metadata[internal::kFinalKey] = "true";
   }
-  MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_metadata", info.trace_id, info.metadata));
+  MILL_RETURN_IF_ERROR(
+      internal::PutTracePairs(metadata_, "trace_metadata", info.trace_id, info.metadata));
   for (Assessment& assessment : info.assessments) {
     assessment.trace_id = info.trace_id;
     if (assessment.assessment_id.empty()) {
@@ -219,35 +96,11 @@ Result<TraceInfo> TraceStore::End(const std::string& trace_id, std::int64_t end_
   MILL_RETURN_IF_ERROR(
       metadata_.Execute("UPDATE traces SET execution_time_ms = ?, state = ? WHERE trace_id = ?",
                         {end_time_ms - known.request_time_ms, state, trace_id}));
-  MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_metadata", trace_id, metadata));
-  MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_tags", trace_id, tags));
+  MILL_RETURN_IF_ERROR(internal::PutTracePairs(metadata_, "trace_metadata", trace_id, metadata));
+  MILL_RETURN_IF_ERROR(internal::PutTracePairs(metadata_, "trace_tags", trace_id, tags));
   MILL_ASSIGN_OR_RETURN(TraceInfo written, internal::ReadTraceInfo(metadata_, trace_id));
   MILL_RETURN_IF_ERROR(transaction.Commit());
   return written;
-}
-
-Result<void> TraceStore::LogSpans(const std::string& experiment_id, std::span<const Span> spans,
-                                  const Tags& resource) {
-  MILL_ASSIGN_OR_RETURN(const long long experiment, internal::ParseExperimentId(experiment_id));
-  Tags tags;
-  for (const auto& [key, value] : resource) {
-    if (!key.starts_with("mlflow.") && !key.starts_with("telemetry.sdk.") &&
-        internal::CheckKey("tag", key).ok()) {
-      tags[key] = value;
-    }
-  }
-  std::map<std::string, std::vector<const Span*>> by_trace;
-  for (const Span& span : spans) {
-    by_trace[span.trace_id].push_back(&span);
-  }
-  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  MILL_ASSIGN_OR_RETURN(const std::string location,
-                        internal::ActiveExperimentLocation(metadata_, experiment));
-  for (const auto& [trace_id, of_trace] : by_trace) {
-    MILL_RETURN_IF_ERROR(
-        TraceOfSpans(metadata_, trace_id, location, experiment).Write(of_trace, tags));
-  }
-  return transaction.Commit();
 }
 
 Result<TraceInfo> TraceStore::GetInfo(const std::string& trace_id) {
@@ -354,16 +207,8 @@ Result<std::int64_t> TraceStore::Delete(const TraceDeletion& deletion) {
   }
   std::int64_t n_deleted = 0;
   for (const std::string& id : ids) {
-    // Counted by what is returned: the number of changes may hold those of other tables.
-    MILL_ASSIGN_OR_RETURN(
-        const std::vector<store::Row> gone,
-        metadata_.Query(
-            "DELETE FROM traces WHERE trace_id = ? AND experiment_id = ? RETURNING trace_id",
-            {id, experiment}));
-    if (!gone.empty()) {
-      ++n_deleted;
-      MILL_RETURN_IF_ERROR(metadata_.Execute("DELETE FROM trace_runs WHERE trace_id = ?", {id}));
-    }
+    MILL_ASSIGN_OR_RETURN(const std::int64_t n, internal::DeleteTrace(metadata_, experiment, id));
+    n_deleted += n;
   }
   MILL_RETURN_IF_ERROR(transaction.Commit());
   return n_deleted;
@@ -374,7 +219,8 @@ Result<void> TraceStore::SetTag(const std::string& trace_id, const std::string& 
   MILL_RETURN_IF_ERROR(CheckTag(key));
   MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const TraceInfo known, internal::ReadTraceInfo(metadata_, trace_id));
-  MILL_RETURN_IF_ERROR(PutPairs(metadata_, "trace_tags", known.trace_id, {{key, value}}));
+  MILL_RETURN_IF_ERROR(
+      internal::PutTracePairs(metadata_, "trace_tags", known.trace_id, {{key, value}}));
   return transaction.Commit();
 }
 

@@ -69,7 +69,7 @@ struct Span {
   /// Empty for a root.
   std::string parent_id;
   std::string name;
-  /// "LLM", "TOOL", ...; "UNKNOWN" where nobody said.
+  /// "LLM", "TOOL", ...; empty where nobody said, which no filter matches.
   std::string type;
   /// "OK", "ERROR", "UNSET".
   std::string status;

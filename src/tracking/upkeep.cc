@@ -162,6 +162,7 @@ Result<std::vector<Experiment>> TrackingStore::DeletedExperiments(
 
 Result<bool> TrackingStore::EraseExperiment(const std::string& id) {
   MILL_ASSIGN_OR_RETURN(const bool has_traces, impl_->metadata.HasTable("traces"));
+  MILL_ASSIGN_OR_RETURN(const bool has_digests, impl_->metadata.HasTable("trace_digests"));
   bool is_erased = false;
   Result<void> written = impl_->Write([&](store::Metadata& sql, WriteScope&) -> Result<void> {
     MILL_ASSIGN_OR_RETURN(const Experiment experiment, internal::ReadExperiment(sql, id));
@@ -188,6 +189,10 @@ Result<bool> TrackingStore::EraseExperiment(const std::string& id) {
                       "experiment_id = ?)",
                       {number}));
       MILL_RETURN_IF_ERROR(sql.Execute("DELETE FROM traces WHERE experiment_id = ?", {number}));
+    }
+    if (has_digests) {
+      MILL_RETURN_IF_ERROR(
+          sql.Execute("DELETE FROM trace_digests WHERE experiment_id = ?", {number}));
     }
     for (const std::string_view table : {"experiment_tags", "datasets", "experiments"}) {
       MILL_RETURN_IF_ERROR(

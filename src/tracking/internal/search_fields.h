@@ -46,6 +46,8 @@ void Canonicalise(const FieldRules& rules, Field& field);
 /// "parameter", "tag", ...
 std::string_view EntityName(FieldKind kind);
 std::optional<Comparator> ParseComparator(std::string_view upper_case);
+/// "NOT IN".
+std::string_view ComparatorName(Comparator comparator);
 
 /// "{'a', 'b'}".
 std::string PythonSet(Names names);

@@ -17,7 +17,13 @@
 
 namespace millrace::tracking::internal {
 
+/// To the newest version. Cost: once, reads all spans that a version before the second has written.
 Result<void> MigrateTraces(store::Metadata& metadata);
+/// For tests of what came later.
+Result<void> MigrateTracesToVersionOne(store::Metadata& metadata);
+/// With all that belongs to it; 0 where the experiment has no such trace, else 1.
+Result<std::int64_t> DeleteTrace(store::Metadata& metadata, std::int64_t experiment_id,
+                                 const std::string& trace_id);
 
 /// With tags, metadata and assessments, in the order of the ids; those that are gone are left out.
 Result<std::vector<TraceInfo>> ReadTraceInfos(store::Metadata& metadata,
@@ -29,7 +35,18 @@ Result<std::vector<Assessment>> ReadAssessments(store::Metadata& metadata,
                                                 std::span<const std::string> trace_ids);
 /// Roots first, then by start.
 Result<std::vector<Span>> ReadSpans(store::Metadata& metadata, const std::string& trace_id);
+void SortSpans(std::vector<Span>& spans);
 
+/// Set once a client has said what its trace is as a whole.
+inline const std::string kFinalKey = "mlflow.trace.infoFinalized";
+
+/// Inserts or replaces; previews that are there stay where none are given.
+Result<void> PutTrace(store::Metadata& metadata, const TraceInfo& info, std::int64_t experiment_id);
+/// Where files of a trace lie, below the folder of its experiment.
+std::string TraceArtifacts(const std::string& location, const std::string& trace_id);
+/// Inserts or replaces; long values are cut.
+Result<void> PutTracePairs(store::Metadata& metadata, std::string_view table,
+                           const std::string& trace_id, const Tags& pairs);
 /// Inserts or replaces.
 Result<void> PutTracePair(store::Metadata& metadata, std::string_view table,
                           const std::string& trace_id, const std::string& key,
@@ -64,6 +81,7 @@ struct TraceSummary {
   Tags tags;
 };
 /// @param spans  at least one; all that are known of the trace, for sums
-TraceSummary Summarise(std::span<const Span> spans);
+/// @param attributes  of each span (SpanAttributes)
+TraceSummary Summarise(std::span<const Span> spans, std::span<const nlohmann::json> attributes);
 
 }  // namespace millrace::tracking::internal
