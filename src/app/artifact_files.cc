@@ -3,11 +3,12 @@
 #include "app/artifact_files.h"
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <utility>
 
+#include "app/internal/file_blocks.h"
 #include "app/local_files.h"
+#include "app/object_files.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "store/artifact_path.h"
@@ -18,8 +19,6 @@ namespace millrace::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kBlockBytes = 1 << 20;
 
 /// An artifact of the store, as it lies under a folder of the cache.
 struct Listed {
@@ -43,37 +42,10 @@ Result<std::vector<std::string>> FilesOf(store::ArtifactStore& artifacts, const 
   return files;
 }
 
-Result<void> CopyOut(store::ArtifactReader& reader, const fs::path& file) {
-  MILL_RETURN_IF_ERROR(base::MakeDirectories(file.parent_path()));
-  std::ofstream out(file, std::ios::binary);
-  std::string block(kBlockBytes, '\0');
-  for (std::uint64_t at = 0; at < reader.size();) {
-    MILL_ASSIGN_OR_RETURN(const std::size_t n, reader.ReadAt(at, block));
-    out.write(block.data(), static_cast<std::streamsize>(n));
-    at += n;
-  }
-  out.close();
-  if (!out) {
-    return base::ResourceExhausted("writing \"" + file.string() + "\" failed; is the disk full?");
-  }
-  return {};
-}
-
 Result<void> CopyIn(store::ArtifactStore& artifacts, const fs::path& file,
                     const std::string& path) {
   MILL_ASSIGN_OR_RETURN(const auto writer, artifacts.Create(path));
-  std::ifstream in(file, std::ios::binary);
-  if (!in) {
-    return base::NotFound("file \"" + file.string() + "\" cannot be opened");
-  }
-  std::string block(kBlockBytes, '\0');
-  while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
-    MILL_RETURN_IF_ERROR(
-        writer->Write(std::string_view(block).substr(0, static_cast<std::size_t>(in.gcount()))));
-  }
-  if (!in.eof()) {
-    return base::Unavailable("reading \"" + file.string() + "\" stopped before its end");
-  }
+  MILL_RETURN_IF_ERROR(internal::WriteBlocks(file, *writer));
   const Result<std::string> sha256 = writer->Commit();
   return sha256.ok() ? Result<void>() : Result<void>(sha256.error());
 }
@@ -115,7 +87,7 @@ Result<fs::path> CachedCopy(store::ArtifactStore& artifacts, const fs::path& cac
   const auto fill = [&](const fs::path& temporary) -> Result<void> {
     for (const Listed& file : files) {
       MILL_ASSIGN_OR_RETURN(const auto reader, artifacts.Open(file.path));
-      MILL_RETURN_IF_ERROR(CopyOut(*reader, temporary / file.below));
+      MILL_RETURN_IF_ERROR(internal::ReadBlocks(*reader, temporary / file.below));
     }
     return {};
   };
@@ -147,24 +119,38 @@ Result<void> PutArtifact(Environment& environment, const std::string& location,
     MILL_ASSIGN_OR_RETURN(store::ArtifactStore * artifacts, environment.Artifacts());
     return CopyIn(*artifacts, file, whole).With("storing artifact " + whole);
   }
+  if (IsObjectLocation(location)) {
+    return PutObject(location, path, file);
+  }
   const std::optional<fs::path> folder = LocalFolder(location);
   if (!folder) {
     return base::Unimplemented("artifacts at \"" + location + "\" can only be written by clients")
         .Hint(
-            "let the server keep them: default_artifact_root mlflow-artifacts:/ and "
-            "artifacts_destination " +
-            location);
+            "keep them on this machine, in S3 or in Azure Blob Storage: --default-artifact-root "
+            "mlflow-artifacts: with --artifacts-destination, or a root of s3://... or abfss://...");
   }
   return PutLocalFile(*folder, path, file);
 }
 
 Result<void> PutArtifacts(Environment& environment, const std::string& location,
                           const fs::path& folder) {
+  if (IsObjectLocation(location)) {
+    return PutObjects(location, folder);
+  }
   MILL_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(folder));
   for (const std::string& path : files) {
     MILL_RETURN_IF_ERROR(PutArtifact(environment, location, path, folder / path));
   }
   return {};
+}
+
+Result<bool> HasArtifact(Environment& environment, const std::string& location,
+                         const std::string& path) {
+  if (IsObjectLocation(location)) {
+    return HasObject(location, path);
+  }
+  MILL_ASSIGN_OR_RETURN(const std::vector<std::string> files, ArtifactFiles(environment, location));
+  return std::find(files.begin(), files.end(), path) != files.end();
 }
 
 Result<void> CopyArtifact(Environment& environment, const std::string& location,
@@ -173,10 +159,14 @@ Result<void> CopyArtifact(Environment& environment, const std::string& location,
   MILL_ASSIGN_OR_RETURN(store::ArtifactStore * artifacts, environment.Artifacts());
   MILL_ASSIGN_OR_RETURN(const auto reader, artifacts->Open(root + "/" + path));
   return base::ReplaceAtomic(
-      file, [&](const fs::path& temporary) { return CopyOut(*reader, temporary); });
+      file, [&](const fs::path& temporary) { return internal::ReadBlocks(*reader, temporary); });
 }
 
 Result<fs::path> FetchArtifacts(Environment& environment, const std::string& location) {
+  const fs::path cache = environment.workspace().CacheDir() / "artifacts";
+  if (IsObjectLocation(location)) {
+    return FetchObjects(location, cache);
+  }
   const Result<std::string> root = tracking::ArtifactPath(location);
   std::optional<fs::path> here = LocalFolder(location);
   if (root.ok()) {
@@ -184,9 +174,7 @@ Result<fs::path> FetchArtifacts(Environment& environment, const std::string& loc
     here = artifacts->LocalPath(*root);
     if (!here) {
       MILL_ASSIGN_OR_RETURN(const std::vector<Listed> files, ListAt(*artifacts, *root));
-      MILL_ASSIGN_OR_RETURN(
-          fs::path folder,
-          CachedCopy(*artifacts, environment.workspace().CacheDir() / "artifacts", files));
+      MILL_ASSIGN_OR_RETURN(fs::path folder, CachedCopy(*artifacts, cache, files));
       const bool is_file = files.size() == 1 && files.front().path == *root;
       return is_file ? folder / files.front().below : folder;
     }

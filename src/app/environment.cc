@@ -33,6 +33,7 @@ cli::Values FileValues(const ProjectFile& file) {
   add("workspace", file.workspace);
   add("backend_store_uri", file.backend_store_uri);
   add("artifacts_destination", file.artifacts_destination);
+  add("default_artifact_root", file.default_artifact_root);
   add("deployments_target", file.deployments_target);
   add("durability", file.durability);
   add("threads", file.threads);

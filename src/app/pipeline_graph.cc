@@ -400,9 +400,9 @@ class GraphBuilder : public std::enable_shared_from_this<GraphBuilder> {
       return version.ok() &&
              std::all_of(registered.model_locations.begin(), registered.model_locations.end(),
                          [this](const auto& entry) {
-                           const auto files = ArtifactFiles(*parts_.environment, entry.second);
-                           return files.ok() && std::find(files->begin(), files->end(),
-                                                          "MLmodel") != files->end();
+                           const auto is_there =
+                               HasArtifact(*parts_.environment, entry.second, "MLmodel");
+                           return is_there.ok() && *is_there;
                          });
     };
     return graph_.Add(MakeStep(std::move(info), run, still_holds));

@@ -22,6 +22,10 @@ const base::Declaration<ProjectFile>& ProjectFile::Declared() {
                  "Where artifacts are kept: a folder, s3://bucket/folder, "
                  "abfss://container@account.dfs.core.windows.net/folder, or empty for the "
                  "workspace.")
+          .Field("default_artifact_root", &ProjectFile::default_artifact_root,
+                 "URI under which new experiments keep artifacts: mlflow-artifacts: (through "
+                 "`serve`), a folder, s3://bucket/folder or "
+                 "abfss://container@account.dfs.core.windows.net/folder.")
           .Field("deployments_target", &ProjectFile::deployments_target,
                  "URL of MLflow's deployments server, which `serve` asks for the prompt lab; "
                  "default: none.")

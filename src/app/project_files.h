@@ -24,6 +24,7 @@ struct ProjectFile {
   std::optional<std::string> workspace;
   std::optional<std::string> backend_store_uri;
   std::optional<std::string> artifacts_destination;
+  std::optional<std::string> default_artifact_root;
   std::optional<std::string> deployments_target;
   std::optional<std::string> durability;
   std::optional<std::int64_t> threads;

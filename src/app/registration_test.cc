@@ -269,6 +269,14 @@ TEST_F(RegistrationTest, FirstVersionBecomesChampion) {
   EXPECT_EQ(read->gates, registered.gates);
 }
 
+TEST_F(RegistrationTest, APlaceThatOnlyClientsReachIsRefusedWithTheNextStep) {
+  const auto put = PutArtifact(*environment_, "gs://bucket/1/artifacts", "a.txt", "a.txt");
+  ASSERT_FALSE(put.ok());
+  EXPECT_EQ(put.error().code(), ErrorCode::kUnimplemented);
+  EXPECT_NE(put.error().message().find("gs://bucket/1/artifacts"), std::string::npos);
+  EXPECT_NE(put.error().hint().find("--artifacts-destination"), std::string::npos);
+}
+
 TEST_F(RegistrationTest, SameKeyMakesNothingNew) {
   const Registered first = Register(*first_, first_->Inputs("key-1"));
   const Registered again = Register(*first_, first_->Inputs("key-1"));

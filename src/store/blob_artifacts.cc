@@ -3,9 +3,11 @@
 #include "store/internal/blob_artifacts.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <optional>
+#include <string>
 
 #include "data/location.h"
+#include "store/object_uri.h"
 
 namespace millrace::store {
 
@@ -114,43 +116,6 @@ Result<std::int64_t> BlobArtifacts::CollectUploads(const GarbageOptions& options
 
 }  // namespace internal
 
-namespace {
-
-// MLflow's URIs of Azure Blob Storage, in the words of its newer interface, which Arrow reads:
-// wasbs://container@account.blob.core.windows.net/path.
-std::string FromWasb(std::string_view uri) {
-  std::string text(uri);
-  const bool is_tls = text.starts_with("wasbs://");
-  text = (is_tls ? "abfss://" : "abfs://") + text.substr(is_tls ? 8 : 7);
-  const std::size_t host = text.find(".blob.core.windows.net");
-  if (host != std::string::npos) {
-    text.replace(host, 5, ".dfs");
-  }
-  return text;
-}
-
-// The variable by which MLflow's users name an S3 that is not Amazon's.
-std::string WithEndpoint(std::string uri) {
-  const char* const endpoint = std::getenv("MLFLOW_S3_ENDPOINT_URL");
-  if (endpoint == nullptr || uri.find("endpoint_override=") != std::string::npos) {
-    return uri;
-  }
-  std::string_view rest = endpoint;
-  const std::size_t scheme = rest.find("://");
-  uri += uri.find('?') == std::string::npos ? "?" : "&";
-  if (scheme != std::string_view::npos) {
-    uri += "scheme=" + std::string(rest.substr(0, scheme)) + "&";
-    rest.remove_prefix(scheme + 3);
-  }
-  while (rest.ends_with('/')) {
-    rest.remove_suffix(1);
-  }
-  uri += "endpoint_override=" + std::string(rest);
-  return uri.find("region=") == std::string::npos ? uri + "&region=us-east-1" : uri;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<ArtifactStore>> OpenArtifacts(const Workspace& workspace,
                                                      std::string_view destination,
                                                      Metadata& metadata) {
@@ -159,14 +124,8 @@ Result<std::unique_ptr<ArtifactStore>> OpenArtifacts(const Workspace& workspace,
     return internal::OpenLocalArtifacts(workspace.ArtifactsDir(), workspace.BlobsDir(),
                                         std::move(tables));
   }
-  if (destination.starts_with("s3://")) {
-    return internal::OpenObjectArtifacts(WithEndpoint(std::string(destination)), std::move(tables));
-  }
-  if (destination.starts_with("wasb://") || destination.starts_with("wasbs://")) {
-    return internal::OpenObjectArtifacts(FromWasb(destination), std::move(tables));
-  }
-  if (destination.starts_with("abfs://") || destination.starts_with("abfss://")) {
-    return internal::OpenObjectArtifacts(destination, std::move(tables));
+  if (const std::optional<std::string> uri = ObjectStoreUri(destination)) {
+    return internal::OpenObjectArtifacts(*uri, std::move(tables));
   }
   std::string_view path = destination;
   if (path.starts_with("file://")) {

@@ -131,6 +131,33 @@ def test_the_client_reads_runs_and_loads_models_of_a_pipeline(place, monkeypatch
         assert_served(server, scores)  # fetched again: copies are checked, not trusted
 
 
+def test_a_pipeline_keeps_its_files_where_clients_write_them_themselves(peers, tmp_path, monkeypatch):
+    """An artifact root in S3 is no place of the server's: each file is an object of its own name, which MLflow's client reads from S3."""
+    for name, value in peers["s3"][0].items():
+        monkeypatch.setenv(name, value)
+    place = Place(tmp_path, None)
+    with open(place.project / "millrace.yaml", "a") as file:
+        file.write("default_artifact_root: s3://bucket/runs\n")
+    report = place.run()
+    assert millrace.statuses(place.run())["register"] == "cached", "the model was not found again"
+    with millrace.Server(place.project, *place.options) as server:
+        client = connect(server, monkeypatch)
+        run = only_run(client)
+        assert run.info.artifact_uri == f"s3://bucket/runs/{run.info.experiment_id}/{run.info.run_id}/artifacts"
+        files = content(client, run.info.run_id)
+        stable = place.workspace / "reports/train/evaluation"
+        for path in ("evaluation.html", "metrics.json"):
+            assert files["evaluation/" + path] == hashlib.sha256((stable / path).read_bytes()).hexdigest()
+        assert "project/training/churn.yaml" in files
+        scores = pandas.read_parquet(millrace.output(report, "scores.parquet"))
+        model = mlflow.pyfunc.load_model("models:/churn@champion")
+        answer = model.predict(scores[model.metadata.get_input_schema().input_names()].astype("float64"))
+        theirs = answer["probability"] if isinstance(answer, pandas.DataFrame) else answer
+        numpy.testing.assert_allclose(numpy.asarray(theirs, dtype="float64"), scores["score"], rtol=0, atol=TOLERANCE)
+        assert_served(server, scores)
+    assert not list((place.workspace / "artifacts").rglob("*")), "files were left in the workspace"
+
+
 @pytest.mark.parametrize("place", ["workspace", "azure"], indirect=True)
 def test_equal_files_are_kept_once_and_outlive_the_run_they_came_from(place, monkeypatch):
     first = place.run()["run_id"]
