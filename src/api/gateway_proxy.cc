@@ -56,7 +56,8 @@ bool IsEndpointName(std::string_view name) {
          name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
-/// "/api/2.0/endpoints" or "/gateway/<name>/invocations".
+/// "/api/2.0/endpoints/" or "/gateway/<name>/invocations": MLflow's own deployments server answers
+/// the first without its last slash by a redirection.
 Result<std::string> ReadPath(std::string_view method, const std::string& gateway_path) {
   if (gateway_path.empty()) {
     return base::InvalidArgument("Deployments proxy request must specify a gateway_path.");
@@ -76,7 +77,7 @@ Result<std::string> ReadPath(std::string_view method, const std::string& gateway
     return base::InvalidArgument("Invalid gateway_path: " + gateway_path +
                                  " for method: " + std::string(method));
   }
-  return "/" + std::string(path);
+  return "/" + std::string(path) + (method == "POST" ? "" : "/");
 }
 
 /// Empty where there is none.

@@ -172,17 +172,22 @@ def test_a_gateway_proxy_hands_requests_on_and_answers_back(start):
     endpoints = {"endpoints": [{"name": "chat", "model": {"name": "m", "provider": "openai"}}]}
 
     def answer(path, body):
+        if path == "/api/2.0/endpoints":  # as MLflow's own deployments server
+            return 307, {"Location": path + "/"}, ""
         text = endpoints if path.startswith("/api") else {"candidates": [{"text": f"you said {(body or {}).get('prompt')}"}]}
         return 200, {"Content-Type": "application/json"}, json.dumps(text)
 
     with deployments_server(answer) as (url, asked):
         server = start({"MLFLOW_DEPLOYMENTS_TARGET": url})
         secret = {"Authorization": "Basic c2VjcmV0", "Cookie": "session=1"}
-        assert server.request("GET", PROXY, params={"gateway_path": "api/2.0/endpoints/"}, headers=secret).json() == endpoints
+        for path in ("api/2.0/endpoints", "api/2.0/endpoints/"):
+            assert server.request("GET", PROXY, params={"gateway_path": path}, headers=secret).json() == endpoints
+        reached = [each for each in asked if each["path"] != "/api/2.0/endpoints"]
         said = server.request("POST", PROXY, json={"gateway_path": "gateway/my-chat.1/invocations", "json_data": {"prompt": "Grüße\n"}}, headers=secret)
         assert (said.status_code, said.json()) == (200, {"candidates": [{"text": "you said Grüße\n"}]})
-        assert [(each["method"], each["path"].rstrip("/"), each["body"]) for each in asked] == [
-            ("GET", "/api/2.0/endpoints", None), ("POST", "/gateway/my-chat.1/invocations", {"prompt": "Grüße\n"})]
+        assert [(each["method"], each["path"], each["body"]) for each in [*reached, asked[-1]]] == [
+            ("GET", "/api/2.0/endpoints/", None), ("GET", "/api/2.0/endpoints/", None),
+            ("POST", "/gateway/my-chat.1/invocations", {"prompt": "Grüße\n"})]
         assert not any(name in each["headers"] for each in asked for name in secret)
 
 
