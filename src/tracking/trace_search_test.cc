@@ -166,6 +166,26 @@ TEST_P(TraceSearchTest, JudgementsOfASessionHoldForItsTraces) {
   EXPECT_EQ(Found("feedback.good IS NULL"), Ids{"tr-3"});
 }
 
+TEST_P(TraceSearchTest, NumbersOfJudgementsAreEqualHoweverTheyAreWritten) {
+  Open();
+  TraceInfo info;
+  info.trace_id = "tr-1";
+  info.experiment_id = "0";
+  ASSERT_TRUE(traces_->Start(info, true).ok());
+  Assessment judged;
+  judged.trace_id = "tr-1";
+  judged.name = "stars";
+  judged.kind = "feedback";
+  judged.body = R"({"value": 5.0})";
+  ASSERT_TRUE(traces_->CreateAssessment(judged).ok());
+  for (const std::string text : {"5", "5.0", "5e0"}) {
+    EXPECT_EQ(Found("feedback.stars = '" + text + "'"), Ids{"tr-1"}) << text;
+    EXPECT_EQ(Found("feedback.stars != '" + text + "'"), Ids{}) << text;
+  }
+  EXPECT_EQ(Found("feedback.stars != '4'"), Ids{"tr-1"});
+  EXPECT_EQ(Found("feedback.stars = '5x'"), Ids{});
+}
+
 TEST_P(TraceSearchTest, PagesOfSpanSearchesFollowEachOther) {
   Open();
   Ids newest;

@@ -3,6 +3,7 @@
 #include "tracking/internal/trace_selection.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -37,22 +38,35 @@ Judged ValueOf(const std::string& kind, std::string_view body) {
   return {std::move(text), std::move(value)};
 }
 
-// A text is compared as it is or in its quotes; only numbers are less or greater.
+// A text as it is or in its quotes, a number however it is written: MLflow's protocol makes 5 of
+// its clients 5.0.
+bool IsValue(const std::string& wanted, const Judged& value) {
+  if (wanted == value.text) {
+    return true;
+  }
+  if (value.value.is_string()) {
+    return wanted == value.value.get_ref<const std::string&>();
+  }
+  double number = 0;
+  const char* end = wanted.data() + wanted.size();
+  const auto read = std::from_chars(wanted.data(), end, number);
+  return value.value.is_number() && read.ec == std::errc() && read.ptr == end &&
+         number == value.value.get<double>();
+}
+
+// Only numbers are less or greater.
 bool MatchesAssessment(const ClauseTest& test, const Judged& value) {
-  switch (test.clause().comparator) {
+  const Comparator comparator = test.clause().comparator;
+  switch (comparator) {
     case Comparator::kLess:
     case Comparator::kLessEqual:
     case Comparator::kGreater:
     case Comparator::kGreaterEqual:
       return value.value.is_number() && test(value.value.get<double>());
     case Comparator::kEqual:
-      return test(std::string_view(value.text)) ||
-             (value.value.is_string() &&
-              test(std::string_view(value.value.get_ref<const std::string&>())));
     case Comparator::kNotEqual:
-      return test(std::string_view(value.text)) &&
-             (!value.value.is_string() ||
-              test(std::string_view(value.value.get_ref<const std::string&>())));
+      return IsValue(std::get<std::string>(test.clause().value), value) ==
+             (comparator == Comparator::kEqual);
     default:
       return test(std::string_view(value.text));
   }

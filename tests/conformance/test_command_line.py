@@ -12,7 +12,8 @@ import requests
 from click.testing import CliRunner
 from mlflow.cli import cli
 
-from helpers import REST, unique
+import millrace
+from helpers import COMMAND, REST, STORE, unique
 
 
 def command(server, *arguments):
@@ -162,3 +163,25 @@ def test_system_metrics_are_metrics_of_odd_names(server, experiment):
     with mlflow.start_run(experiment_id=experiment) as run:
         mlflow.log_metrics({name: 1.0 for name in names}, step=0)
     assert sorted(mlflow.get_run(run.info.run_id).data.metrics) == names
+
+
+@pytest.mark.answers(f"{STORE}::test_hard_delete_run")
+def test_a_deleted_run_goes_for_good(fresh, fresh_client, tmp_path):
+    """`millrace gc` beside our server, `mlflow gc` beside MLflow's."""
+    kept, gone = (fresh_client.create_run("0").info.run_id for _ in range(2))
+    for run in (kept, gone):
+        fresh_client.log_metric(run, "m", 100.0)
+        fresh_client.log_param(run, "p", "100.0")
+        fresh_client.set_tag(run, "t", "a boogie")
+    fresh_client.delete_run(gone)
+    folder = tmp_path / "fresh"
+    if COMMAND:
+        command(fresh, "gc", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--run-ids", gone)
+    else:
+        assert [run["run_id"] for run in millrace.run_json("gc", "--workspace", folder, "--yes")["runs"]] == [gone]
+    with pytest.raises(mlflow.exceptions.MlflowException, match="not found") as error:
+        fresh_client.get_run(gone)
+    assert error.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+    assert fresh.get("metrics/get-history", run_id=gone, metric_key="m").status_code in (200, 404)
+    assert [run.info.run_id for run in fresh_client.search_runs(["0"], run_view_type=mlflow.entities.ViewType.ALL)] == [kept]
+    assert fresh_client.get_run(kept).data.metrics == {"m": 100.0}

@@ -183,3 +183,11 @@ def test_filters_inside_spans_go_together(traces):
         traces.export(f"t{number}", "tool" if number % 2 else "llm", status="ERROR" if number % 2 else "OK")
     result = correlation(traces, "span.name = 'tool'", "span.status = 'ERROR'")
     assert counts(result) == (3, 3, 3, 6) and result.npmi == pytest.approx(1)
+
+
+@pytest.mark.answers(f"{STORE}::test_calculate_trace_filter_correlation_empty_experiment_list")
+def test_filters_of_no_experiment_are_refused(traces):
+    """An empty list is no list in MLflow's protocol."""
+    with pytest.raises(MlflowException, match="experiment_ids") as error:
+        correlation(traces, "tags.a = '1'", "tags.b = '1'", experiments=[])
+    assert error.value.error_code == "INVALID_PARAMETER_VALUE"

@@ -214,3 +214,17 @@ def test_an_expectation_that_is_an_object_is_answered_as_text(server, traced):
         else:
             assert kept["serialized_value"]["serialization_format"] == "JSON_FORMAT"
             assert json.loads(kept["serialized_value"]["value"]) == value
+
+
+@pytest.mark.answers(f"{REST}::test_search_traces_match_text")
+def test_traces_are_found_by_their_text(client, experiment, traced):
+    first, second, third = (traced("trace1", attributes={"test": "value1"}), traced("trace2", attributes={"test": "value2"}),
+                            traced("trace3", attributes={"test3": "I like it"}))
+
+    def found(text):
+        page = client.search_traces(locations=[experiment], filter_string=text)
+        assert page.token is None
+        return sorted(ids(page))
+
+    assert found(None) == sorted([first, second, third]) and found("trace.text LIKE '%trace%'") == sorted([first, second, third])
+    assert found("trace.text LIKE '%value%'") == sorted([first, second]) and found("trace.text LIKE '%I like it%'") == [third]

@@ -230,6 +230,44 @@ def test_a_test_delivery_reports_the_receivers_answer(local):
         assert not result.success and result.response_status == 401
 
 
+@pytest.mark.answers(f"{DELIVERY}::test_prompt_webhook_test_endpoint")
+def test_a_test_delivery_for_a_prompt_has_an_example_of_the_asked_event(local):
+    client = local
+    asked = WebhookEvent(WebhookEntity.PROMPT_VERSION_TAG, WebhookAction.SET)
+    others = [WebhookEvent(WebhookEntity.PROMPT, WebhookAction.CREATED), WebhookEvent(WebhookEntity.PROMPT_VERSION, WebhookAction.CREATED)]
+    with Receiver() as receiver:
+        webhook = client.create_webhook("hook", receiver.url, [*others, asked])
+        result = client.test_webhook(webhook.webhook_id, event=asked)
+        assert result.success and result.response_status == 200 and not result.error_message
+        content = json.loads(receiver.arrived.get(timeout=20)[1])
+    assert (content["entity"], content["action"]) == ("prompt_version_tag", "set")
+    assert content["data"] == {"name": "example_prompt", "version": "1", "key": "example_key", "value": "example_value"}
+
+
+@pytest.mark.answers(f"{DELIVERY}::test_webhook_with_wrong_secret", f"{DELIVERY}::test_webhook_without_secret_to_secure_endpoint",
+                     f"{DELIVERY}::test_webhook_test_with_wrong_secret")
+def test_a_receiver_that_refuses_a_signature_keeps_nobody_from_working(local):
+    """What the receiver checks is the signature itself: another secret gives another, none gives none."""
+    client = local
+    with Receiver(401, 401) as receiver:
+        webhook = client.create_webhook("wrong", receiver.url, [MODEL], secret="wrong-secret")
+        result = client.test_webhook(webhook.webhook_id)
+        assert not result.success and result.response_status == 401 and not result.error_message
+        headers, body, _ = receiver.arrived.get(timeout=20)
+        assert_signed(headers, body, b"wrong-secret")
+        with pytest.raises(AssertionError):
+            assert_signed(headers, body, b"secret")
+        assert client.create_registered_model("m").name == "m"
+        assert receiver.arrived.get(timeout=20)[2] == 401
+    with Receiver(401) as receiver:
+        client.create_webhook("plain", receiver.url, [ALIAS])
+        client.create_model_version("m", "s3://bucket/model", "run_id")
+        client.set_registered_model_alias("m", "a", "1")
+        headers, _, status = receiver.arrived.get(timeout=20)
+        assert status == 401 and "x-mlflow-signature" not in {key.lower() for key in headers}
+    assert client.get_model_version_by_alias("m", "a").version == "1"
+
+
 EVENTS = {
     "registered_model.created": {"name": "m", "description": "words", "tags": {"k": "v"}},
     "model_version.created": {"name": "m", "version": "1", "source": "s3://bucket/model", "run_id": "run", "description": "", "tags": {"t": "0"}},
