@@ -2,6 +2,8 @@
 // Artifact URIs and the paths that they name.
 #include "tracking/artifact_uri.h"
 
+#include <algorithm>
+
 #include "tracking/internal/sources.h"
 
 namespace millrace::tracking {
@@ -88,10 +90,15 @@ std::string AbsoluteLocation(std::string_view location) {
 }
 
 std::string JoinUri(std::string_view location, std::string_view path) {
+  const std::size_t end_of_path = internal::ParseUri(location).scheme.empty()
+                                      ? location.size()
+                                      : std::min(location.find_first_of("?#"), location.size());
+  const std::string_view query = location.substr(end_of_path);
+  location.remove_suffix(query.size());
   while (location.ends_with("/")) {
     location.remove_suffix(1);
   }
-  return std::string(location) + "/" + std::string(path);
+  return std::string(location) + "/" + std::string(path) + std::string(query);
 }
 
 }  // namespace millrace::tracking

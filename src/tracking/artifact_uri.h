@@ -29,7 +29,8 @@ std::optional<std::filesystem::path> LocalFolder(std::string_view uri);
 /// they are.
 std::string AbsoluteLocation(std::string_view location);
 
-/// `location` and more parts, with one slash between each.
+/// `location` and more parts, with one slash between each. The query and fragment of a URI stay at
+/// its end.
 std::string JoinUri(std::string_view location, std::string_view path);
 
 }  // namespace millrace::tracking

@@ -68,6 +68,13 @@ TEST(JoinUri, PutsOneSlashBetween) {
   EXPECT_EQ(JoinUri("mlflow-artifacts:", "0"), "mlflow-artifacts:/0");
 }
 
+// A folder may have a name that looks like one.
+TEST(JoinUri, LeavesTheQueryAndTheFragmentOfAUriAtItsEnd) {
+  EXPECT_EQ(JoinUri("db://u:p@host:1/name/?driver=d", "7/x"), "db://u:p@host:1/name/7/x?driver=d");
+  EXPECT_EQ(JoinUri("db+d://host?a=b/c#f?", "7"), "db+d://host/7?a=b/c#f?");
+  EXPECT_EQ(JoinUri("/data/why?", "7"), "/data/why?/7");
+}
+
 class ArtifactUriTest : public internal::StoreTest {};
 
 MILL_ON_EVERY_DATABASE(ArtifactUriTest);

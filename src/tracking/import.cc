@@ -23,7 +23,7 @@ Result<std::int64_t> FreeExperimentId(store::Metadata& sql, const std::string& w
                         sql.Query("SELECT (SELECT COUNT(*) FROM experiments WHERE experiment_id = "
                                   "?), (SELECT MAX(experiment_id) FROM experiments)",
                                   {std::int64_t{number}}));
-  return Int(rows[0][0]) == 0 ? std::int64_t{number} : Int(rows[0][1]) + 1;
+  return number >= 0 && Int(rows[0][0]) == 0 ? std::int64_t{number} : Int(rows[0][1]) + 1;
 }
 
 }  // namespace

@@ -204,7 +204,7 @@ bool EqualIgnoringCase(std::string_view a, std::string_view b) {
 Result<long long> ParseExperimentId(std::string_view id) {
   long long value = 0;
   const auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), value);
-  if (code != std::errc() || end != id.data() + id.size() || value < 0) {
+  if (code != std::errc() || end != id.data() + id.size()) {
     return InvalidArgument("Invalid experiment ID '" + std::string(id) +
                            "'. Experiment ID must be a valid integer.");
   }

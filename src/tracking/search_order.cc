@@ -41,9 +41,10 @@ Result<Written> Split(const std::string& text) {
   if (nodes.size() == 1) {
     return written;
   }
-  if (nodes[1].kind == NodeKind::kIdentifier) {
+  if (nodes[1].kind == NodeKind::kIdentifier && !is_timestamp) {
     return InvalidArgument("Invalid ordering key in order_by clause '" + text + "'.");
   }
+  // MLflow's parser takes what follows its keyword for a part of no clause.
   if (nodes[1].kind != NodeKind::kOrder || nodes[1].text.size() > 4) {
     return could_not();
   }

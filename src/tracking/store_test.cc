@@ -38,6 +38,8 @@ TEST_P(TrackingStoreTest, DefaultExperimentHasIdZeroAndTheNextOneHasOne) {
 TEST_P(TrackingStoreTest, ExperimentErrorsSayWhatMlflowSays) {
   EXPECT_EQ(Failure(tracking().GetExperiment("7"), ErrorCode::kNotFound),
             "No Experiment with id=7 exists");
+  EXPECT_EQ(Failure(tracking().GetExperiment("-7"), ErrorCode::kNotFound),
+            "No Experiment with id=-7 exists");
   EXPECT_EQ(Failure(tracking().GetExperiment("seven"), ErrorCode::kInvalidArgument),
             "Invalid experiment ID 'seven'. Experiment ID must be a valid integer.");
   EXPECT_EQ(Failure(tracking().CreateExperiment("Default"), ErrorCode::kAlreadyExists),

@@ -4,11 +4,12 @@
 import pathlib
 import time
 
+import mlflow
 import pytest
 from mlflow.entities import ExperimentTag, ViewType
 from mlflow.exceptions import MlflowException
 
-from helpers import REST, STORE, client_of, started, unique
+from helpers import FLUENT, REST, STORE, TRACKING, client_of, started, unique
 
 
 def names(experiments):
@@ -328,3 +329,57 @@ def test_tags_given_at_creation_are_kept_by_a_later_one(client, name):
     experiment_id = client._tracking_client.store.create_experiment(name, None, [ExperimentTag("a", "1")])
     client.set_experiment_tag(experiment_id, "b", "2")
     assert client.get_experiment(experiment_id).tags == {"a": "1", "b": "2"}
+
+
+LOCATIONS = [
+    ("/dirname/rootpa#th?", "/dirname/rootpa#th?{}"), ("file:///d/e?param=value#f", "file:///d/e{}?param=value#f"),
+    ("file:d/e?param=value", "file://{here}/d/e{}?param=value"), ("#d/e?", "{here}/#d/e?{}"), ("s3://bucket/root", "s3://bucket/root{}"),
+    ("s3://bucket/root?creds=c", "s3://bucket/root{}?creds=c"), ("mysql://user:password@host:port/db?driver=d", "mysql://user:password@host:port/db{}?driver=d"),
+    ("mysql+driver://u:p@host:port/db/sub/#fragment", "mysql+driver://u:p@host:port/db/sub{}#fragment"),
+    ("dbscheme+driver://root:password@host.com?creds=c#f", "dbscheme+driver://root:password@host.com{}?creds=c#f"),
+]
+
+
+@pytest.mark.answers(f"{STORE}::test_create_experiment_appends_to_artifact_local_path_file_uri_correctly",
+                     f"{STORE}::test_create_experiment_appends_to_artifact_uri_path_correctly",
+                     f"{STORE}::test_create_run_appends_to_artifact_local_path_file_uri_correctly",
+                     f"{STORE}::test_create_run_appends_to_artifact_uri_path_correctly",
+                     f"{TRACKING}::test_get_artifact_uri_appends_to_uri_path_component_correctly",
+                     f"{TRACKING}::test_get_artifact_uri_appends_to_local_path_component_correctly",
+                     f"{TRACKING}::test_get_artifact_uri_uses_currently_active_run_id",
+                     f"{TRACKING}::test_get_artifact_uri_with_artifact_path_unspecified_returns_artifact_root_dir")
+@pytest.mark.parametrize("root,below", LOCATIONS)
+def test_what_is_below_a_location_comes_before_its_query(start, root, below):
+    below = below.replace("{here}", str(pathlib.Path.cwd()))
+    url = start({"MILLRACE_DEFAULT_ARTIFACT_ROOT": root}).url
+    client = client_of(url)
+    experiment = client.create_experiment("e")
+    run = client.create_run(experiment).info
+    assert client.get_experiment(experiment).artifact_location == below.format(f"/{experiment}")
+    assert run.artifact_uri == below.format(f"/{experiment}/{run.run_id}/artifacts")
+    mlflow.set_tracking_uri(url)
+    with mlflow.start_run(run_id=run.run_id):
+        assert mlflow.get_artifact_uri() == run.artifact_uri
+        assert mlflow.get_artifact_uri("/path/to") == below.format(f"/{experiment}/{run.run_id}/artifacts/path/to")
+
+
+@pytest.mark.answers(f"{FLUENT}::test_search_runs_all_experiments", f"{FLUENT}::test_search_experiments", f"{FLUENT}::test_search_registered_models",
+                     f"{FLUENT}::test_search_model_versions", f"{FLUENT}::test_paginate_gt_maxresults_multipage",
+                     f"{FLUENT}::test_paginate_lt_maxresults_multipage")
+def test_searches_go_through_all_pages(fresh_client, fresh):
+    mlflow.set_tracking_uri(fresh.url)
+    mlflow.set_registry_uri(fresh.url)
+    n = 1010  # a page has 1,000
+    ids = [fresh_client.create_experiment(f"e{i:04}") for i in range(n)]
+    for i in range(n):
+        fresh.post("runs/create", {"experiment_id": ids[0], "start_time": i})
+    for i in range(110):  # a page has 100
+        fresh_client.create_registered_model(f"m{i:03}")
+        fresh_client.create_model_version("m000", "s3://bucket/m")
+    assert [e.name for e in mlflow.search_experiments(order_by=["name ASC"])] == ["Default"] + [f"e{i:04}" for i in range(n)]
+    assert len(mlflow.search_experiments(max_results=7)) == 7
+    assert len(mlflow.search_runs(search_all_experiments=True, output_format="list")) == n
+    assert [run.info.start_time for run in mlflow.search_runs(ids[:1], max_results=1005, output_format="list")] == list(range(n - 1, 4, -1))
+    assert [m.name for m in mlflow.search_registered_models()] == [f"m{i:03}" for i in range(110)]
+    assert len(mlflow.search_registered_models(max_results=105, filter_string="name LIKE 'm%'")) == 105
+    assert sorted(int(v.version) for v in mlflow.search_model_versions(filter_string="name = 'm000'")) == list(range(1, 111))
