@@ -26,6 +26,9 @@ DELIVERY = "tests/webhooks/test_e2e.py"
 SECURITY = "tests/server/test_security.py"
 SECURITY_WHOLE = "tests/server/test_security_integration.py"
 HANDLERS = "tests/server/test_handlers.py"
+TRACKING = "tests/tracking/test_tracking.py"
+FLUENT = "tests/tracking/fluent/test_fluent.py"
+SEARCH_UTILS = "tests/utils/test_search_utils.py"
 
 
 def unique(stem):

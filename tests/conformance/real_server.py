@@ -17,7 +17,7 @@ def main():
     data = pathlib.Path(sys.argv[1]).resolve()
     os.environ.update({
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{data}/mlflow.db",
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": os.environ.get("MILLRACE_DEFAULT_ARTIFACT_ROOT", "mlflow-artifacts:/"),
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(data / "artifacts"),
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

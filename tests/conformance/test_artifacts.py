@@ -15,7 +15,7 @@ import yaml
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
-from helpers import ARTIFACTS, COMMAND, REST, Server, client_of, unique
+from helpers import ARTIFACTS, COMMAND, REST, TRACKING, Server, client_of, unique
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -149,7 +149,8 @@ def test_odd_names_come_back_as_they_were(client, run, tmp_path, name):
     assert open(client.download_artifacts(run, name), encoding="utf-8").read() == name
 
 
-@pytest.mark.answers(f"{ARTIFACTS}::test_log_artifact", f"{ARTIFACTS}::test_log_artifacts", f"{ARTIFACTS}::test_list_artifacts", f"{REST}::test_artifacts")
+@pytest.mark.answers(f"{ARTIFACTS}::test_log_artifact", f"{ARTIFACTS}::test_log_artifacts", f"{ARTIFACTS}::test_list_artifacts", f"{REST}::test_artifacts",
+                     f"{TRACKING}::test_log_artifact", f"{TRACKING}::test_log_artifact_with_dirs")
 def test_files_and_folders_of_a_run(client, run, files):
     assert client.list_artifacts(run) == []
     client.log_artifact(run, files / "a.txt")
@@ -237,7 +238,9 @@ def test_a_file_goes_up_from_the_user_interface(server, run):
     assert server.get("/get-artifact", run_uuid=run, path="dir/test.txt").text == "hello world"
 
 
-@pytest.mark.answers(f"{ARTIFACTS}::test_rest_get_artifact_api_log_image")
+@pytest.mark.answers(f"{ARTIFACTS}::test_rest_get_artifact_api_log_image",
+                     f"{TRACKING}::test_log_text", f"{TRACKING}::test_log_dict", f"{TRACKING}::test_log_table", f"{TRACKING}::test_load_table",
+                     f"{TRACKING}::test_log_table_with_subdirectory", f"{TRACKING}::test_log_table_with_datetime_columns")
 def test_pictures_tables_figures_and_texts(server, client, experiment):
     image = numpy.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=numpy.uint8)
     table = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]})
@@ -247,11 +250,12 @@ def test_pictures_tables_figures_and_texts(server, client, experiment):
         mlflow.log_image(image, "picture.png")
         mlflow.log_table(table, "table.json")
         mlflow.log_table(table, "table.json")
+        mlflow.log_table(pandas.DataFrame({"at": pandas.to_datetime(["2026-01-02"])}), "tables/times.json")
         mlflow.log_dict({"k": [1, 2]}, "deep/dict.yaml")
         mlflow.log_text("words ✓", "text.txt")
         mlflow.log_figure(matplotlib.figure.Figure(), "figure.png")
     run_id = run.info.run_id
-    assert {"picture.png", "table.json", "deep", "text.txt", "figure.png", "images"} == {f.path for f in client.list_artifacts(run_id)}
+    assert {"picture.png", "table.json", "tables", "deep", "text.txt", "figure.png", "images"} == {f.path for f in client.list_artifacts(run_id)}
     listed = server.get("/ajax-api/2.0/mlflow/artifacts/list", run_id=run_id, path="images").json()["files"]
     assert len(listed) == 2
     for file in listed:
@@ -263,7 +267,9 @@ def test_pictures_tables_figures_and_texts(server, client, experiment):
     assert mlflow.artifacts.load_text(f"runs:/{run_id}/text.txt") == "words ✓"
     assert yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{run_id}/deep/dict.yaml")) == {"k": [1, 2]}
     assert len(mlflow.load_table("table.json", run_ids=[run_id])) == 4
-    assert json.loads(client.get_run(run_id).data.tags["mlflow.loggedArtifacts"]) == [{"path": "table.json", "type": "table"}]
+    assert [value[:10] for value in mlflow.load_table("tables/times.json", run_ids=[run_id])["at"]] == ["2026-01-02"]
+    listed = json.loads(client.get_run(run_id).data.tags["mlflow.loggedArtifacts"])
+    assert listed == [{"path": "table.json", "type": "table"}, {"path": "tables/times.json", "type": "table"}]
 
 
 def test_a_large_file_comes_back_the_same(client, run, tmp_path):

@@ -15,6 +15,8 @@ import sklearn.pipeline
 import sklearn.preprocessing
 import xgboost
 
+from helpers import FLUENT
+
 
 @pytest.fixture(scope="module")
 def data():
@@ -61,12 +63,14 @@ def contexts(run):
     return sorted({t.key: t.value for t in d.tags}["mlflow.data.context"] for d in run.inputs.dataset_inputs)
 
 
+@pytest.mark.answers(f"{FLUENT}::test_last_logged_model_autolog", f"{FLUENT}::test_last_logged_model_log_model")
 def test_sklearn(client, experiment, autolog, data):
     autolog(mlflow.sklearn, log_input_examples=True, log_model_signatures=True)
     features, label = data
     model = sklearn.linear_model.LogisticRegression(C=0.5).fit(features, label)
     score = model.score(features, label)
     run = the_run(client, experiment)
+    assert mlflow.last_logged_model().source_run_id == run.info.run_id
     assert run.data.params["C"] == "0.5" and run.data.params["max_iter"] == "100"
     assert run.data.metrics["training_score"] == pytest.approx(score)
     assert {"training_accuracy_score", "training_roc_auc", "training_log_loss"} <= set(run.data.metrics)

@@ -5,10 +5,11 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from helpers import HANDLERS, REST, STORE
+from helpers import HANDLERS, REST, STORE, TRACKING
 
 
-@pytest.mark.answers(f"{REST}::test_log_batch", f"{STORE}::test_log_batch")
+@pytest.mark.answers(f"{REST}::test_log_batch", f"{STORE}::test_log_batch",
+                     f"{TRACKING}::test_log_batch")
 def test_a_batch_holds_metrics_parameters_and_tags(client, run):
     client.log_batch(run, metrics=[Metric("m1", 123.456, 789, 3), Metric("m2", 2.0, 789, 3)], params=[Param("p1", "v1"), Param("p2", "v2")],
                      tags=[RunTag("t1", "w1"), RunTag("t2", "w2")])
@@ -103,7 +104,8 @@ def test_unchanged_parameters_may_be_sent_again_with_new_ones(client, run):
     assert client.get_run(run).data.params == {"a": "1", "b": "2", "c": "3"}
 
 
-@pytest.mark.answers(f"{STORE}::test_log_batch_param_overwrite_disallowed_single_req")
+@pytest.mark.answers(f"{STORE}::test_log_batch_param_overwrite_disallowed_single_req",
+                     f"{TRACKING}::test_log_batch_duplicate_entries_raises")
 @pytest.mark.parametrize("second", ["v0", "v1"])
 def test_one_batch_names_a_parameter_once(server, client, run, second):
     server.refused("runs/log-batch", {"run_id": run, "params": [{"key": "p", "value": "v0"}, {"key": "p", "value": second}]},

@@ -9,7 +9,7 @@ import pytest
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
 
-from helpers import REST, STORE
+from helpers import FLUENT, REST, STORE
 
 SEARCH = "/ajax-api/2.0/mlflow/experiments/search-datasets"
 ONE = Dataset("name1", "digest1", "source_type1", "source1", "schema1", "profile1")
@@ -26,13 +26,18 @@ def inputs(client, run):
                   for d in client.get_run(run).inputs.dataset_inputs)
 
 
-@pytest.mark.answers(f"{REST}::test_log_input")
+@pytest.mark.answers(f"{REST}::test_log_input",
+                     f"{FLUENT}::test_log_input", f"{FLUENT}::test_log_inputs")
 def test_log_input_of_pandas(client, experiment, tmp_path):
     frame = pandas.DataFrame([[1, 2, 3], [1, 2, 3]], columns=["a", "b", "c"])
     frame.to_csv(tmp_path / "temp.csv")
     dataset = from_pandas(frame, source=str(tmp_path / "temp.csv"))
     with mlflow.start_run(experiment_id=experiment) as run:
         mlflow.log_input(dataset, "train", {"foo": "baz"})
+    with mlflow.start_run(experiment_id=experiment) as several:
+        mlflow.log_inputs([dataset, from_pandas(frame, name="second")], ["train", "test"], [{"a": "b"}, None])
+    assert [(name, tags) for name, _, tags in inputs(client, several.info.run_id)] == [
+        ("dataset", [("a", "b"), ("mlflow.data.context", "train")]), ("second", [("mlflow.data.context", "test")])]
     [found] = client.get_run(run.info.run_id).inputs.dataset_inputs
     assert (found.dataset.name, found.dataset.digest, found.dataset.source_type) == ("dataset", dataset.digest, "local")
     assert json.loads(found.dataset.source) == {"uri": str(tmp_path / "temp.csv")}

@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.exceptions import MlflowException
 
-from helpers import REST, STORE, client_of, unique
+from helpers import FLUENT, REST, STORE, client_of, unique
 
 
 @pytest.mark.answers(f"{REST}::test_create_logged_model", f"{STORE}::test_create_logged_model")
@@ -278,3 +278,93 @@ def test_a_model_can_be_logged_after_a_nan_metric(server, experiment):
     metrics = {m.key: m.value for m in mlflow.get_logged_model(info.model_id).metrics or []}
     assert metrics.get("y", 2.0) == 2.0
     assert mlflow.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.answers(f"{FLUENT}::test_initialize_logged_model_active_run", f"{FLUENT}::test_initialize_logged_model_tags_from_context",
+                     f"{FLUENT}::test_log_model_params", f"{FLUENT}::test_finalized_logged_model", f"{FLUENT}::test_set_and_delete_model_tag",
+                     f"{FLUENT}::test_last_logged_model")
+def test_a_model_in_steps(client, experiment):
+    mlflow.set_experiment(experiment_id=experiment)
+    with mlflow.start_run() as run:
+        model = mlflow.initialize_logged_model()
+    assert (model.source_run_id, model.experiment_id, model.status) == (run.info.run_id, experiment, LoggedModelStatus.PENDING)
+    assert {"mlflow.source.name", "mlflow.source.type"} <= model.tags.keys()
+    params = {f"p{i}": f"v{i}" for i in range(150)}
+    mlflow.log_model_params(params, model_id=model.model_id)
+    mlflow.set_logged_model_tags(model.model_id, {"t": "1", "u": "2"})
+    mlflow.delete_logged_model_tag(model.model_id, "u")
+    for status in (LoggedModelStatus.READY, "READY"):
+        assert mlflow.finalize_logged_model(model.model_id, status).status == LoggedModelStatus.READY
+    last = mlflow.last_logged_model()
+    assert (last.model_id, last.params, last.tags["t"]) == (model.model_id, params, "1") and "u" not in last.tags
+    assert not mlflow.initialize_logged_model().source_run_id
+
+
+@pytest.mark.answers(f"{FLUENT}::test_create_external_model", f"{FLUENT}::test_log_model_params_active_model")
+def test_a_model_that_lies_elsewhere(experiment, run, tmp_path):
+    mlflow.set_experiment(experiment_id=experiment)
+    model = mlflow.create_external_model(source_run_id=run)
+    assert (model.status, model.experiment_id, model.tags["mlflow.model.isExternal"]) == (LoggedModelStatus.READY, experiment, "true")
+    mlflow.artifacts.download_artifacts(f"models:/{model.model_id}", dst_path=str(tmp_path))
+    assert mlflow.models.Model.load(str(tmp_path / "MLmodel")).metadata == {"mlflow.model.isExternal": True}
+    with mlflow.set_active_model(model_id=model.model_id):
+        mlflow.log_model_params({"p": "v"})
+    assert mlflow.get_logged_model(model.model_id).params == {"p": "v"}
+
+
+@pytest.mark.answers(f"{FLUENT}::test_set_active_model", f"{FLUENT}::test_set_active_model_error", f"{FLUENT}::test_log_metric_link_to_active_model",
+                     f"{FLUENT}::test_log_metrics_link_to_active_model", f"{FLUENT}::test_log_metrics_with_active_model_log_model_once",
+                     f"{FLUENT}::test_log_metric_with_dataset_entity", f"{FLUENT}::test_set_logged_model_tags_error")
+def test_metrics_go_to_the_active_model(experiment, name):
+    mlflow.set_experiment(experiment_id=experiment)
+    first, second = (mlflow.create_external_model(name=name) for _ in range(2))
+    try:
+        mlflow.set_active_model(name=name)
+        assert mlflow.get_active_model_id() == second.model_id  # the newest of that name
+        with mlflow.set_active_model(model_id=first.model_id), mlflow.start_run() as run:
+            mlflow.log_metric("m", 1)
+            mlflow.log_metrics({"a": 2, "b": 3})
+        assert mlflow.get_active_model_id() == second.model_id
+        with pytest.raises(MlflowException, match="does not match the provided name"):
+            mlflow.set_active_model(name="abc", model_id=first.model_id)
+        with pytest.raises(MlflowException, match="1234.* not found"):
+            mlflow.set_active_model(model_id="1234")
+        with pytest.raises(MlflowException, match="Failed to get logged model with ID 1234"):
+            mlflow.set_logged_model_tags("1234", {"t": "1"})
+    finally:
+        mlflow.clear_active_model()
+    metrics = mlflow.get_logged_model(first.model_id).metrics
+    assert {(m.key, m.value, m.run_id) for m in metrics} == {("m", 1, run.info.run_id), ("a", 2, run.info.run_id), ("b", 3, run.info.run_id)}
+    assert not mlflow.get_logged_model(second.model_id).metrics
+
+
+@pytest.mark.answers(f"{FLUENT}::test_search_logged_models", f"{FLUENT}::test_search_logged_models_pagination",
+                     f"{FLUENT}::test_search_logged_models_max_results")
+def test_all_models_come_page_by_page(client, experiment):
+    for number in range(105):  # a page has 50
+        client.create_logged_model(experiment, name=f"m{number}")
+    found = mlflow.search_logged_models([experiment], output_format="list", order_by=[{"field_name": "creation_timestamp", "ascending": True}])
+    assert [model.name for model in found] == [f"m{number}" for number in range(105)]
+    assert len(mlflow.search_logged_models([experiment], max_results=70, output_format="list")) == 70
+
+
+@pytest.mark.answers(f"{FLUENT}::test_set_active_model_link_traces")
+def test_traces_name_the_active_model(client, experiment, name):
+    mlflow.set_experiment(experiment_id=experiment)
+
+    @mlflow.trace
+    def predict(value):
+        return value
+
+    try:
+        active = mlflow.set_active_model(name=name)
+        predict(1)
+        with mlflow.set_active_model(name=f"{name}-other") as other:
+            predict(2)
+    finally:
+        mlflow.clear_active_model()
+    mlflow.flush_trace_async_logging()
+    found = mlflow.search_traces(locations=[experiment], model_id=active.model_id, return_type="list")
+    assert [trace.info.trace_metadata["mlflow.modelId"] for trace in found] == [active.model_id]
+    everything = mlflow.search_traces(locations=[experiment], return_type="list")
+    assert {trace.info.trace_metadata["mlflow.modelId"] for trace in everything} == {active.model_id, other.model_id}

@@ -8,7 +8,7 @@ import pytest
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
-from helpers import REST, STORE, client_of, unique
+from helpers import REST, SEARCH_UTILS, STORE, client_of, unique
 
 
 class Runs:
@@ -92,7 +92,8 @@ FILTERS = [
                      f"{STORE}::test_search_attrs", f"{STORE}::test_search_full", f"{STORE}::test_search_runs_run_name",
                      f"{STORE}::test_search_runs_run_id", f"{STORE}::test_search_runs_start_time_alias",
                      f"{STORE}::test_search_runs_datasets", f"{STORE}::test_search_runs_correctly_filters_large_data",
-                     f"{STORE}::test_get_attribute_name")
+                     f"{STORE}::test_get_attribute_name",
+                     f"{SEARCH_UTILS}::test_filter", f"{SEARCH_UTILS}::test_correct_quote_trimming", f"{SEARCH_UTILS}::test_correct_filtering", f"{SEARCH_UTILS}::test_filter_runs_by_start_time", f"{SEARCH_UTILS}::test_filter_runs_by_user_id", f"{SEARCH_UTILS}::test_filter_runs_by_end_time")
 @pytest.mark.parametrize("text,expected", FILTERS)
 def test_runs_found_by_filter(runs, text, expected):
     assert runs.found(text) == expected
@@ -142,7 +143,8 @@ def test_no_experiment_means_no_runs(server):
 
 
 @pytest.mark.answers(f"{REST}::test_search_pagination", f"{STORE}::test_search_runs_pagination",
-                     f"{STORE}::test_search_with_deterministic_max_results", f"{STORE}::test_search_with_max_results")
+                     f"{STORE}::test_search_with_deterministic_max_results", f"{STORE}::test_search_with_max_results",
+                     f"{SEARCH_UTILS}::test_pagination")
 def test_pages_of_runs_of_the_same_time_are_sorted_by_id(client, experiment):
     ids = sorted(client.create_run(experiment, start_time=1).info.run_id for _ in range(10))
     for size in (1, 2, 4, 10, 20):
@@ -189,7 +191,8 @@ def swapped(names):
     return [{"0/6": "0/7", "0/7": "0/6"}.get(name, name) for name in names]
 
 
-@pytest.mark.answers(f"{STORE}::test_order_by_metric_tag_param", f"{STORE}::test_get_orderby_clauses")
+@pytest.mark.answers(f"{STORE}::test_order_by_metric_tag_param", f"{STORE}::test_get_orderby_clauses",
+                     f"{SEARCH_UTILS}::test_correct_sorting", f"{SEARCH_UTILS}::test_order_by_metric_with_nans_infs_nones")
 @pytest.mark.parametrize("order,expected", [
     (["metrics.x asc", "metrics.y asc"], RISING), (["metrics.x ASC", "metrics.y DESC"], swapped(RISING)),
     (["metrics.x asc", "tag.k asc"], RISING), (["metrics.x", "tags.k desc"], swapped(RISING)),
