@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What access control does around a permitted request: lists hold what their reader may read, and
 // permissions follow what is made, renamed and deleted.
-#include <map>
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -77,37 +77,78 @@ class PageRequest {
 struct ListNames {
   const char* list;
   const char* id;
-  ResourceKind kind;
 };
 
 ListNames NamesOf(AccessEffect effect) {
   switch (effect) {
     case AccessEffect::kFilterExperiments:
-      return {"experiments", "experiment_id", ResourceKind::kExperiment};
+      return {"experiments", "experiment_id"};
     case AccessEffect::kFilterModels:
-      return {"registered_models", "name", ResourceKind::kRegisteredModel};
+      return {"registered_models", "name"};
+    case AccessEffect::kFilterScorers:
+      return {"scorers", "scorer_name"};
     default:
-      return {"model_versions", "name", ResourceKind::kRegisteredModel};
+      return {"model_versions", "name"};
   }
 }
 
-/// What a user may read, looked up once for a whole list.
+bool IsPrompt(const json& item) {
+  for (const json& tag : item.value("tags", json::array())) {
+    if (tag.value("key", "") == "mlflow.prompt.is_prompt") {
+      std::string value = tag.value("value", "");
+      std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) {
+        return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+      });
+      return value == "true";
+    }
+  }
+  return false;
+}
+
+/// What of a list its reader may see.
 class Readable {
  public:
-  static Result<Readable> Of(tracking::Access& access, const User& user, ResourceKind kind) {
-    Readable readable;
-    MILL_ASSIGN_OR_RETURN(readable.grants_, access.ListGrants(user.username, kind));
-    readable.default_ = access.default_permission();
-    return readable;
+  Readable(tracking::UserGrants grants, AccessEffect effect)
+      : grants_(std::move(grants)), effect_(effect), names_(NamesOf(effect)) {}
+
+  bool operator()(const json& item) const {
+    const std::string id = item.value(names_.id, "");
+    switch (effect_) {
+      case AccessEffect::kFilterExperiments:
+        return Reads({ResourceKind::kExperiment, id});
+      case AccessEffect::kFilterScorers: {
+        const std::string experiment = std::to_string(item.value("experiment_id", 0LL));
+        return Reads({ResourceKind::kExperiment, experiment}) &&
+               Reads({ResourceKind::kScorer, tracking::ScorerResourceId(experiment, id)}) &&
+               !IsDenied(ResourceKind::kScorerVersion);
+      }
+      case AccessEffect::kFilterModels:
+        return Reads({KindOf(item), id});
+      default:
+        return Reads({KindOf(item), id}) && !HidesVersions(item);
+    }
   }
-  bool operator()(const std::string& id) const {
-    const auto found = grants_.find(id);
-    return (found == grants_.end() ? default_ : found->second) >= Permission::kRead;
+  bool ReadsExperiment(const std::string& id) const {
+    return Reads({ResourceKind::kExperiment, id});
+  }
+  bool IsDenied(ResourceKind kind) const {
+    return grants_.Of(tracking::GrantSet::Every(kind)) == Permission::kDeny;
+  }
+  /// Whether the versions in a model, or the version itself, are not to be seen.
+  bool HidesVersions(const json& item) const {
+    return IsDenied(IsPrompt(item) ? ResourceKind::kPromptVersion
+                                   : ResourceKind::kRegisteredModelVersion);
   }
 
  private:
-  std::map<std::string, Permission> grants_;
-  Permission default_ = Permission::kNone;
+  static ResourceKind KindOf(const json& item) {
+    return IsPrompt(item) ? ResourceKind::kPrompt : ResourceKind::kRegisteredModel;
+  }
+  bool Reads(const Resource& resource) const { return grants_.Of(resource) >= Permission::kRead; }
+
+  tracking::UserGrants grants_;
+  AccessEffect effect_;
+  ListNames names_;
 };
 
 }  // namespace
@@ -115,9 +156,13 @@ class Readable {
 net::Response AccessGuard::AnswerNarrowed(const User& user, const AccessRule& rule,
                                           const RoutedRequest& request,
                                           const Router::Match& match) const {
-  const Result<Readable> readable = Readable::Of(access_, user, ResourceKind::kExperiment);
-  if (!readable.ok()) {
-    return RestError(readable.error());
+  const Result<tracking::UserGrants> grants = access_.GrantsOf(user);
+  if (!grants.ok()) {
+    return RestError(grants.error());
+  }
+  const Readable readable(*grants, AccessEffect::kFilterExperiments);
+  if (rule.part != ResourceKind::kWorkspace && readable.IsDenied(rule.part)) {
+    return JsonReply("{}");
   }
   json body = json::parse(request.http.body, nullptr, /*allow_exceptions=*/false);
   const std::string field(rule.field);
@@ -131,7 +176,7 @@ net::Response AccessGuard::AnswerNarrowed(const User& user, const AccessRule& ru
     const std::string text = id.is_string()           ? id.get<std::string>()
                              : id.is_number_integer() ? std::to_string(id.get<std::int64_t>())
                                                       : "";
-    if (text.empty() || (*readable)(text)) {
+    if (text.empty() || readable.ReadsExperiment(text)) {
       kept.push_back(id);
     }
   }
@@ -154,10 +199,11 @@ net::Response AccessGuard::AnswerFiltered(const User& user, const AccessRule& ru
                                           const RoutedRequest& request,
                                           const Router::Match& match) const {
   const ListNames names = NamesOf(rule.effect);
-  const Result<Readable> readable = Readable::Of(access_, user, names.kind);
-  if (!readable.ok()) {
-    return RestError(readable.error());
+  const Result<tracking::UserGrants> grants = access_.GrantsOf(user);
+  if (!grants.ok()) {
+    return RestError(grants.error());
   }
+  const Readable readable(*grants, rule.effect);
   json kept = json::array();
   std::size_t wanted = 0;
   std::string token;
@@ -180,9 +226,13 @@ net::Response AccessGuard::AnswerFiltered(const User& user, const AccessRule& ru
     }
     token = reply.value("next_page_token", "");
     for (json& item : items) {
-      if ((*readable)(item.value(names.id, ""))) {
-        kept.push_back(std::move(item));
+      if (!readable(item)) {
+        continue;
       }
+      if (rule.effect == AccessEffect::kFilterModels && readable.HidesVersions(item)) {
+        item.erase("latest_versions");
+      }
+      kept.push_back(std::move(item));
     }
   }
   json result = json::object();
@@ -205,18 +255,34 @@ Result<void> AccessGuard::Follow(const User& user, const AccessRule& rule,
   }
   if (rule.effect == AccessEffect::kOwnModel) {
     const json model = reply.value("registered_model", json::object());
-    const Resource made{ResourceKind::kRegisteredModel, model.value("name", "")};
-    // What was said about an earlier model of that name does not count.
-    MILL_RETURN_IF_ERROR(access_.ForgetResource(made));
+    const Resource made{IsPrompt(model) ? ResourceKind::kPrompt : ResourceKind::kRegisteredModel,
+                        model.value("name", "")};
+    // What was said about an earlier one of that name does not count.
+    MILL_RETURN_IF_ERROR(ForgetModel(made.id));
     return access_.PutGrant(user.username, made, Permission::kManage);
   }
   MessageBuffers buffers;
   MILL_ASSIGN_OR_RETURN(const Message in, Message::Read(request, match.action->fields, buffers));
-  const Resource model{ResourceKind::kRegisteredModel, in.Text("name")};
-  if (rule.effect == AccessEffect::kRenameModel) {
-    return access_.RenameResource(model, in.Text("new_name"));
+  const std::string name = in.Text("name");
+  const Resource scorer{ResourceKind::kScorer,
+                        tracking::ScorerResourceId(in.Text("experiment_id"), name)};
+  switch (rule.effect) {
+    case AccessEffect::kOwnScorer:
+      return access_.PutGrant(user.username, scorer, Permission::kManage);
+    case AccessEffect::kForgetScorer:
+      return in.Has("version") ? Result<void>() : access_.ForgetResource(scorer);
+    case AccessEffect::kRenameModel:
+      MILL_RETURN_IF_ERROR(
+          access_.RenameResource({ResourceKind::kPrompt, name}, in.Text("new_name")));
+      return access_.RenameResource({ResourceKind::kRegisteredModel, name}, in.Text("new_name"));
+    default:
+      return ForgetModel(name);
   }
-  return access_.ForgetResource(model);
+}
+
+Result<void> AccessGuard::ForgetModel(const std::string& name) const {
+  MILL_RETURN_IF_ERROR(access_.ForgetResource({ResourceKind::kPrompt, name}));
+  return access_.ForgetResource({ResourceKind::kRegisteredModel, name});
 }
 
 }  // namespace millrace::api::internal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Users, permissions and tokens over HTTP, as mlflow.server.auth.client.AuthServiceClient of MLflow
-// 2.22 to 3.17 asks for them. Who may call what: access_rules.cc.
+// Users, their own permissions and tokens over HTTP, as mlflow.server.auth.client.AuthServiceClient
+// of MLflow 2.22 to 3.17 asks for them. Roles: access_role_routes.cc. Who may call what:
+// access_rules.cc.
 #include <map>
 #include <string>
 
@@ -29,13 +30,6 @@ constexpr Field kByName[] = {kUsername};
 constexpr Field kCredentials[] = {{.name = "username"}, {.name = "password"}};
 constexpr Field kNewPassword[] = {kUsername, {.name = "password"}, {.name = "current_password"}};
 constexpr Field kNewAdmin[] = {kUsername, {.name = "is_admin", .type = kBool}};
-constexpr Field kResourceOfUser[] = {kUsername,
-                                     {.name = "resource_type", .is_required = true},
-                                     {.name = "resource_id", .is_required = true}};
-constexpr Field kGrant[] = {kUsername,
-                            {.name = "resource_type", .is_required = true},
-                            {.name = "resource_id", .is_required = true},
-                            kPermission};
 constexpr Field kNewToken[] = {{.name = "name"}, {.name = "expires_in_seconds", .type = kInt64}};
 constexpr Field kTokenId[] = {{.name = "token_id", .type = kInt64, .is_required = true}};
 
@@ -105,26 +99,6 @@ Result<std::string> UserJson(Access& access, const User& user) {
   return body;
 }
 
-Result<std::string> ListUsers(Access& access) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<User> users, access.ListUsers());
-  std::string body;
-  JsonWriter out(body);
-  out.BeginObject();
-  out.Key("users");
-  out.BeginList();
-  for (const User& user : users) {
-    out.BeginObject();
-    WriteIdentity(out, user);
-    out.Key("roles");
-    out.BeginList();
-    out.EndList();
-    out.EndObject();
-  }
-  out.EndList();
-  out.EndObject();
-  return body;
-}
-
 Result<std::string> CurrentUser(Access& access, const Message& in) {
   MILL_ASSIGN_OR_RETURN(const User user, WhoAsks(access, in.http()));
   std::string body;
@@ -153,21 +127,12 @@ Result<void> SetPassword(Access& access, const Message& in) {
     if (current && !access.CheckPassword(username, *current).ok()) {
       return base::InvalidArgument("Current password does not match.");
     }
+    if (current == in.Text("password")) {
+      return base::InvalidArgument("New password must differ from the current password.");
+    }
   }
+  MILL_RETURN_IF_ERROR(CheckNewPassword(in.Text("password")));
   return access.SetPassword(username, in.Text("password"));
-}
-
-Result<std::string> EffectivePermission(Access& access, const Message& in) {
-  MILL_ASSIGN_OR_RETURN(const User user, access.GetUser(in.Text("username")));
-  MILL_ASSIGN_OR_RETURN(const Resource resource, NamedResource(in));
-  MILL_ASSIGN_OR_RETURN(const Permission permission, access.PermissionOf(user, resource));
-  std::string body;
-  JsonWriter out(body);
-  out.BeginObject();
-  out.Bool("allowed", permission >= Permission::kUse);
-  out.Text("permission", tracking::PermissionName(permission));
-  out.EndObject();
-  return body;
 }
 
 Result<std::string> GrantJson(Access& access, const KindNames& names, const std::string& username,
@@ -184,33 +149,40 @@ Result<std::string> GrantJson(Access& access, const KindNames& names, const std:
 
 void AddGrants(const Mount& mount, Access& access, const KindNames& names) {
   const std::string path(names.path);
-  const auto resource_of = [&names](const Message& in) {
-    return Resource{names.kind, in.Text(names.id)};
+  // To the clients that ask so, a prompt is a registered model.
+  const auto resource_of = [&access, &names](const Message& in) -> Result<Resource> {
+    const std::string id = in.Text(names.id);
+    return names.kind == ResourceKind::kRegisteredModel ? access.ModelOrPrompt(id)
+                                                        : Resource{names.kind, id};
   };
   mount.Add("POST", path + "create", names.with_permission,
             [&access, &names, resource_of](const Message& in) -> Result<std::string> {
               MILL_ASSIGN_OR_RETURN(const Permission permission,
                                     tracking::ParsePermission(in.Text("permission")));
               const std::string username = in.Text("username");
-              MILL_RETURN_IF_ERROR(access.CreateGrant(username, resource_of(in), permission));
+              MILL_ASSIGN_OR_RETURN(const Resource resource, resource_of(in));
+              MILL_RETURN_IF_ERROR(access.CreateGrant(username, resource, permission));
               return GrantJson(access, names, username, in.Text(names.id), permission);
             });
   mount.Add("GET", path + "get", names.without_permission,
             [&access, &names, resource_of](const Message& in) -> Result<std::string> {
               const std::string username = in.Text("username");
+              MILL_ASSIGN_OR_RETURN(const Resource resource, resource_of(in));
               MILL_ASSIGN_OR_RETURN(const Permission permission,
-                                    access.GetGrant(username, resource_of(in)));
+                                    access.GetGrant(username, resource));
               return GrantJson(access, names, username, in.Text(names.id), permission);
             });
   mount.AddAction("PATCH", path + "update", names.with_permission,
                   [&access, resource_of](const Message& in) -> Result<void> {
                     MILL_ASSIGN_OR_RETURN(const Permission permission,
                                           tracking::ParsePermission(in.Text("permission")));
-                    return access.UpdateGrant(in.Text("username"), resource_of(in), permission);
+                    MILL_ASSIGN_OR_RETURN(const Resource resource, resource_of(in));
+                    return access.UpdateGrant(in.Text("username"), resource, permission);
                   });
   mount.AddAction("DELETE", path + "delete", names.without_permission,
-                  [&access, resource_of](const Message& in) {
-                    return access.DeleteGrant(in.Text("username"), resource_of(in));
+                  [&access, resource_of](const Message& in) -> Result<void> {
+                    MILL_ASSIGN_OR_RETURN(const Resource resource, resource_of(in));
+                    return access.DeleteGrant(in.Text("username"), resource);
                   });
 }
 
@@ -262,8 +234,12 @@ Result<std::string> ListTokens(Access& access, const Message& in) {
 void AddUsers(const Mount& mount, Access& access) {
   mount.Add("POST", "/mlflow/users/create", kCredentials,
             [&access](const Message& in) -> Result<std::string> {
-              MILL_ASSIGN_OR_RETURN(const User made, access.CreateUser(in.Text("username"),
-                                                                       in.Text("password"), false));
+              const std::string password = in.Text("password");
+              if (!password.empty() && !in.Text("username").empty()) {
+                MILL_RETURN_IF_ERROR(CheckNewPassword(password));
+              }
+              MILL_ASSIGN_OR_RETURN(const User made,
+                                    access.CreateUser(in.Text("username"), password, false));
               return UserJson(access, made);
             });
   mount.Add("GET", "/mlflow/users/get", kByName,
@@ -271,8 +247,6 @@ void AddUsers(const Mount& mount, Access& access) {
               MILL_ASSIGN_OR_RETURN(const User user, access.GetUser(in.Text("username")));
               return UserJson(access, user);
             });
-  mount.Add("GET", "/mlflow/users/list", {},
-            [&access](const Message&) { return ListUsers(access); });
   mount.Add("GET", "/mlflow/users/current", {},
             [&access](const Message& in) { return CurrentUser(access, in); });
   mount.AddAction("PATCH", "/mlflow/users/update-password", kNewPassword,
@@ -281,7 +255,15 @@ void AddUsers(const Mount& mount, Access& access) {
     return access.SetAdmin(in.Text("username"), in.Bool("is_admin"));
   });
   mount.AddAction("DELETE", "/mlflow/users/delete", kByName,
-                  [&access](const Message& in) { return access.DeleteUser(in.Text("username")); });
+                  [&access](const Message& in) -> Result<void> {
+                    MILL_ASSIGN_OR_RETURN(const User sender, WhoAsks(access, in.http()));
+                    if (sender.username == in.Text("username")) {
+                      return base::InvalidArgument(
+                          "Users cannot delete their own account. Ask another admin to delete this "
+                          "user instead.");
+                    }
+                    return access.DeleteUser(in.Text("username"));
+                  });
 }
 
 }  // namespace
@@ -301,21 +283,6 @@ void AddAccessRoutes(Access& access, Router& router) {
                     MILL_ASSIGN_OR_RETURN(const User sender, WhoAsks(access, in.http()));
                     return access.DeleteToken(sender.username, in.Int("token_id"));
                   });
-  const Mount mount3(router, "3.0");
-  mount3.AddAction("POST", "/mlflow/users/permissions/grant", kGrant,
-                   [&access](const Message& in) -> Result<void> {
-                     MILL_ASSIGN_OR_RETURN(const Resource resource, NamedResource(in));
-                     MILL_ASSIGN_OR_RETURN(const Permission permission,
-                                           tracking::ParsePermission(in.Text("permission")));
-                     return access.CreateGrant(in.Text("username"), resource, permission);
-                   });
-  mount3.AddAction("POST", "/mlflow/users/permissions/revoke", kResourceOfUser,
-                   [&access](const Message& in) -> Result<void> {
-                     MILL_ASSIGN_OR_RETURN(const Resource resource, NamedResource(in));
-                     return access.DeleteGrant(in.Text("username"), resource);
-                   });
-  mount3.Add("GET", "/mlflow/users/permissions/get", kResourceOfUser,
-             [&access](const Message& in) { return EffectivePermission(access, in); });
 }
 
 }  // namespace millrace::api::internal

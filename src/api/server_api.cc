@@ -217,6 +217,8 @@ Api::Api(const Context& context, ApiParts parts) : impl_(std::make_unique<Impl>(
   if (parts.access != nullptr) {
     impl_->guard.emplace(*parts.access, parts.endpoints, context.logger);
     internal::AddAccessRoutes(*parts.access, impl_->router);
+    internal::AddRoleRoutes(*parts.access, impl_->router);
+    internal::AddSignupRoutes(*parts.access, impl_->router);
   }
   internal::AddHealthRoutes(parts, impl_->metrics, impl_->router);
   internal::AddScoringRoutes(parts, impl_->router);

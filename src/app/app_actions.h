@@ -91,7 +91,24 @@ class AppActions final : public cli::Actions {
   Result<cli::Document> UsersDelete(const cli::Invocation& invocation,
                                     const std::string& username) override;
   Result<cli::Document> UsersGrant(const cli::Invocation& invocation,
-                                   const cli::UserGrant& grant) override;
+                                   const cli::AccessGrant& grant) override;
+  Result<cli::Document> UsersRevoke(const cli::Invocation& invocation,
+                                    const cli::AccessGrant& grant) override;
+  Result<cli::Document> UsersPermissions(const cli::Invocation& invocation,
+                                         const std::string& username) override;
+  Result<cli::Document> RolesList(const cli::Invocation& invocation) override;
+  Result<cli::Document> RolesCreate(const cli::Invocation& invocation, const std::string& role,
+                                    const std::string& description) override;
+  Result<cli::Document> RolesDelete(const cli::Invocation& invocation,
+                                    const std::string& role) override;
+  Result<cli::Document> RolesGrant(const cli::Invocation& invocation,
+                                   const cli::AccessGrant& grant) override;
+  Result<cli::Document> RolesRevoke(const cli::Invocation& invocation,
+                                    const cli::AccessGrant& grant) override;
+  Result<cli::Document> RolesAssign(const cli::Invocation& invocation, const std::string& role,
+                                    const std::string& username) override;
+  Result<cli::Document> RolesUnassign(const cli::Invocation& invocation, const std::string& role,
+                                      const std::string& username) override;
   Result<cli::Document> UsersToken(const cli::Invocation& invocation,
                                    const cli::UserToken& token) override;
   Result<cli::Document> ConfigShow(const cli::Invocation& invocation) override;

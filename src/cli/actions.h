@@ -79,13 +79,17 @@ struct UserCreation {
   bool is_admin = false;
 };
 
-struct UserGrant {
-  std::string username;
-  /// MLflow's word.
+/// A permission for a user or a role.
+struct AccessGrant {
+  /// Of the user or the role.
+  std::string name;
+  /// MLflow's word; empty where it is to be taken back.
   std::string permission;
-  /// One of the two is set.
+  /// One of these is set; `every` is a type of resources ("experiment").
   std::string experiment_id;
   std::string model;
+  std::string prompt;
+  std::string every;
 };
 
 struct UserToken {
@@ -252,7 +256,21 @@ class Actions {
                                       bool is_admin) = 0;
   virtual Result<Document> UsersDelete(const Invocation& invocation,
                                        const std::string& username) = 0;
-  virtual Result<Document> UsersGrant(const Invocation& invocation, const UserGrant& grant) = 0;
+  virtual Result<Document> UsersGrant(const Invocation& invocation, const AccessGrant& grant) = 0;
+  virtual Result<Document> UsersRevoke(const Invocation& invocation, const AccessGrant& grant) = 0;
+  /// What a user was given, directly and by roles.
+  virtual Result<Document> UsersPermissions(const Invocation& invocation,
+                                            const std::string& username) = 0;
+  virtual Result<Document> RolesList(const Invocation& invocation) = 0;
+  virtual Result<Document> RolesCreate(const Invocation& invocation, const std::string& role,
+                                       const std::string& description) = 0;
+  virtual Result<Document> RolesDelete(const Invocation& invocation, const std::string& role) = 0;
+  virtual Result<Document> RolesGrant(const Invocation& invocation, const AccessGrant& grant) = 0;
+  virtual Result<Document> RolesRevoke(const Invocation& invocation, const AccessGrant& grant) = 0;
+  virtual Result<Document> RolesAssign(const Invocation& invocation, const std::string& role,
+                                       const std::string& username) = 0;
+  virtual Result<Document> RolesUnassign(const Invocation& invocation, const std::string& role,
+                                         const std::string& username) = 0;
   /// The answer shows the token; nothing shows it again.
   virtual Result<Document> UsersToken(const Invocation& invocation, const UserToken& token) = 0;
   virtual Result<Document> ConfigShow(const Invocation& invocation) = 0;

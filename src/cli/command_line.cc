@@ -44,6 +44,7 @@ void Builder::AddCommands() {
   AddExperiments();
   AddModels();
   AddUsers();
+  AddRoles();
   AddTransfers();
   AddGarbage();
   AddConfig();

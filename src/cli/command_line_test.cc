@@ -57,10 +57,42 @@ class RecordingActions final : public Actions {
   Result<Document> UsersDelete(const Invocation& asked, const std::string& username) override {
     return Answer("users delete " + username, asked);
   }
-  Result<Document> UsersGrant(const Invocation& asked, const UserGrant& grant) override {
-    return Answer("users grant " + grant.username + " " + grant.permission + " " +
-                      grant.experiment_id + grant.model,
-                  asked);
+  Result<Document> UsersGrant(const Invocation& asked, const AccessGrant& grant) override {
+    return Answer("users grant " + TextOf(grant), asked);
+  }
+  Result<Document> UsersRevoke(const Invocation& asked, const AccessGrant& grant) override {
+    return Answer("users revoke " + TextOf(grant), asked);
+  }
+  Result<Document> UsersPermissions(const Invocation& asked, const std::string& name) override {
+    return Answer("users permissions " + name, asked);
+  }
+  Result<Document> RolesList(const Invocation& asked) override {
+    return Answer("roles list", asked);
+  }
+  Result<Document> RolesCreate(const Invocation& asked, const std::string& role,
+                               const std::string& description) override {
+    return Answer("roles create " + role + " " + description, asked);
+  }
+  Result<Document> RolesDelete(const Invocation& asked, const std::string& role) override {
+    return Answer("roles delete " + role, asked);
+  }
+  Result<Document> RolesGrant(const Invocation& asked, const AccessGrant& grant) override {
+    return Answer("roles grant " + TextOf(grant), asked);
+  }
+  Result<Document> RolesRevoke(const Invocation& asked, const AccessGrant& grant) override {
+    return Answer("roles revoke " + TextOf(grant), asked);
+  }
+  Result<Document> RolesAssign(const Invocation& asked, const std::string& role,
+                               const std::string& username) override {
+    return Answer("roles assign " + role + " " + username, asked);
+  }
+  Result<Document> RolesUnassign(const Invocation& asked, const std::string& role,
+                                 const std::string& username) override {
+    return Answer("roles unassign " + role + " " + username, asked);
+  }
+  static std::string TextOf(const AccessGrant& grant) {
+    return grant.name + " " + grant.permission + " " + grant.experiment_id + grant.model +
+           grant.prompt + grant.every;
   }
   Result<Document> UsersToken(const Invocation& asked, const UserToken& token) override {
     return Answer(
@@ -316,6 +348,25 @@ TEST_F(CommandLine, UsersAreGivenPermissionsAndTokens) {
   EXPECT_EQ(Run({"users", "delete", "ann", "shop"}), 0);
   EXPECT_EQ(actions.called, "users delete ann");
   EXPECT_EQ(Run({"users", "create"}), 2);
+}
+
+TEST_F(CommandLine, RolesAreGivenPermissionsAndUsers) {
+  EXPECT_EQ(Run({"roles", "create", "editors", "--description", "who train"}), 0);
+  EXPECT_EQ(actions.called, "roles create editors who train");
+  EXPECT_EQ(Run({"roles", "grant", "editors", "EDIT", "--every", "experiment"}), 0);
+  EXPECT_EQ(actions.called, "roles grant editors EDIT experiment");
+  EXPECT_EQ(Run({"roles", "revoke", "editors", "--prompt", "ask"}), 0);
+  EXPECT_EQ(actions.called, "roles revoke editors  ask");
+  EXPECT_EQ(Run({"roles", "assign", "editors", "ann", "--project", "shop"}), 0);
+  EXPECT_EQ(actions.called, "roles assign editors ann");
+  EXPECT_EQ(actions.invocation.project, "shop");
+  EXPECT_EQ(Run({"roles", "unassign", "editors", "ann"}), 0);
+  EXPECT_EQ(Run({"roles", "delete", "editors"}), 0);
+  EXPECT_EQ(Run({"roles", "list"}), 0);
+  EXPECT_EQ(Run({"roles", "assign", "editors"}), 2);
+  EXPECT_EQ(Run({"users", "revoke", "ann", "--model", "churn"}), 0);
+  EXPECT_EQ(actions.called, "users revoke ann  churn");
+  EXPECT_EQ(Run({"users", "permissions", "ann"}), 0);
 }
 
 TEST_F(CommandLine, RunsAndExperimentsAreTaggedDeletedAndRestored) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `millrace users`: who may use `serve` where access control is on.
+// `millrace users` and `millrace roles`: who may use `serve` where access control is on, and for
+// what.
 #include "cli/internal/builder.h"
 #include "cli/password_prompt.h"
 
@@ -41,20 +42,27 @@ void Builder::AddUsers() {
   AddProject(add("delete", "Delete a user with their tokens and permissions",
                  "  millrace users delete ann",
                  [this] { return Show(actions_.UsersDelete(parsed_.invocation, parsed_.name)); }));
-  CLI::App* grant = add("grant", "Give a user a permission on an experiment or a model",
+  CLI::App* grant = add("grant", "Give a user a permission on an experiment, a model or a prompt",
                         "  millrace users grant ann EDIT --experiment 3\n"
-                        "  millrace users grant ann NO_PERMISSIONS --model churn",
+                        "  millrace users grant ann DENY --model churn",
                         [this] {
-                          parsed_.grant.username = parsed_.name;
+                          parsed_.grant.name = parsed_.name;
                           return Show(actions_.UsersGrant(parsed_.invocation, parsed_.grant));
                         });
   grant
       ->add_option("PERMISSION", parsed_.grant.permission,
-                   "READ, USE, EDIT, MANAGE or NO_PERMISSIONS")
+                   "READ, USE, EDIT, MANAGE, DENY or NO_PERMISSIONS")
       ->required();
-  grant->add_option("--experiment", parsed_.grant.experiment_id, "Id of the experiment");
-  grant->add_option("--model", parsed_.grant.model, "Name of the registered model");
-  AddProjectFlag(grant);
+  AddResourceOptions(grant);
+  AddResourceOptions(add("revoke", "Take back a permission that a user was given directly",
+                         "  millrace users revoke ann --experiment 3", [this] {
+                           parsed_.grant.name = parsed_.name;
+                           return Show(actions_.UsersRevoke(parsed_.invocation, parsed_.grant));
+                         }));
+  AddProject(add("permissions", "Show what a user was given, directly and by roles",
+                 "  millrace users permissions ann", [this] {
+                   return Show(actions_.UsersPermissions(parsed_.invocation, parsed_.name));
+                 }));
   CLI::App* token =
       add("token", "Make a token for a user's programs; it is shown once",
           "  export MLFLOW_TRACKING_TOKEN=$(millrace users token ann --days 90)", [this] {
@@ -65,6 +73,70 @@ void Builder::AddUsers() {
   token->add_option("--days", parsed_.token.days, "How long it lives (default: until deleted)")
       ->check(CLI::Range(1, 36'500));
   AddProject(token);
+}
+
+void Builder::AddResourceOptions(CLI::App* app) {
+  app->add_option("--experiment", parsed_.grant.experiment_id, "Id of the experiment");
+  app->add_option("--model", parsed_.grant.model, "Name of the registered model");
+  app->add_option("--prompt", parsed_.grant.prompt, "Name of the prompt");
+  app->add_option("--every", parsed_.grant.every,
+                  "All of a type: experiment, registered_model, prompt, scorer; or of parts, which "
+                  "count before what they belong to: run, trace, assessment, logged_model, "
+                  "registered_model_version, prompt_version, scorer_version; or workspace "
+                  "(MANAGE: everything, and roles)");
+  AddProjectFlag(app);
+}
+
+void Builder::AddRoles() {
+  CLI::App* group = AddGroup("roles", "Make roles, give them permissions and to users");
+  const auto add = [&](const char* name, const char* sentence, const char* example,
+                       Command command) {
+    CLI::App* app = Add(*group, name, sentence, example, std::move(command));
+    app->add_option("ROLE", parsed_.name, "Name of the role")->required();
+    return app;
+  };
+  AddProject(Add(*group, "list", "List the roles with their permissions and users",
+                 "  millrace roles list",
+                 [this] { return Show(actions_.RolesList(parsed_.invocation)); }));
+  CLI::App* create = add(
+      "create", "Make a role, which may nothing yet",
+      "  millrace roles create editors --description \"who train\"", [this] {
+        return Show(actions_.RolesCreate(parsed_.invocation, parsed_.name, parsed_.description));
+      });
+  create->add_option("--description", parsed_.description, "What it is for");
+  AddProject(create);
+  AddProject(add("delete", "Delete a role; nobody has it any more",
+                 "  millrace roles delete editors",
+                 [this] { return Show(actions_.RolesDelete(parsed_.invocation, parsed_.name)); }));
+  CLI::App* grant = add("grant", "Give a role a permission, or change the one that it has",
+                        "  millrace roles grant editors EDIT --every experiment\n"
+                        "  millrace roles grant editors DENY --model payroll",
+                        [this] {
+                          parsed_.grant.name = parsed_.name;
+                          return Show(actions_.RolesGrant(parsed_.invocation, parsed_.grant));
+                        });
+  grant
+      ->add_option("PERMISSION", parsed_.grant.permission,
+                   "READ, USE, EDIT, MANAGE or DENY, which wins over all others")
+      ->required();
+  AddResourceOptions(grant);
+  AddResourceOptions(add("revoke", "Take a permission from a role",
+                         "  millrace roles revoke editors --every experiment", [this] {
+                           parsed_.grant.name = parsed_.name;
+                           return Show(actions_.RolesRevoke(parsed_.invocation, parsed_.grant));
+                         }));
+  CLI::App* assign =
+      add("assign", "Give a user a role", "  millrace roles assign editors ann", [this] {
+        return Show(actions_.RolesAssign(parsed_.invocation, parsed_.name, parsed_.new_name));
+      });
+  CLI::App* unassign =
+      add("unassign", "Take a role from a user", "  millrace roles unassign editors ann", [this] {
+        return Show(actions_.RolesUnassign(parsed_.invocation, parsed_.name, parsed_.new_name));
+      });
+  for (CLI::App* app : {assign, unassign}) {
+    app->add_option("USER", parsed_.new_name, "Name of the user")->required();
+    AddProjectFlag(app);
+  }
 }
 
 }  // namespace millrace::cli::internal

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Access control: users and who asks. Permissions: access_grants.cc.
+// Access control: the tables, users and tokens. Who asks and what they may do: access_now.cc.
+// Own permissions: access_grants.cc. Roles: access_roles.cc.
 #include "tracking/access.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "base/hash.h"
-#include "base/mutex.h"
 #include "store/metadata.h"
 #include "tracking/internal/access_rows.h"
+#include "tracking/internal/access_snapshot.h"
 #include "tracking/internal/schema.h"
 
 namespace millrace::tracking {
@@ -42,11 +42,59 @@ CREATE TABLE access_tokens (
   expiration_time INTEGER);
 )sql";
 
-constexpr std::string_view kTokenPrefix = "mlr_";
+// Version 2: roles. What a user was given directly is the permissions of a role of their own.
+// access_state has one row, whose version rises with every change of any of these tables.
+constexpr std::string_view kRoleTables = R"sql(
+CREATE TABLE access_roles (
+  role_id INTEGER PRIMARY KEY,
+  workspace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT,
+  UNIQUE (workspace, name));
+CREATE TABLE access_role_permissions (
+  role_permission_id INTEGER PRIMARY KEY,
+  role_id INTEGER NOT NULL REFERENCES access_roles(role_id) ON DELETE CASCADE,
+  resource_type TEXT NOT NULL,
+  resource_pattern TEXT NOT NULL,
+  permission TEXT NOT NULL,
+  UNIQUE (role_id, resource_type, resource_pattern));
+CREATE INDEX access_role_permissions_by_resource
+  ON access_role_permissions (resource_type, resource_pattern);
+CREATE TABLE access_role_assignments (
+  assignment_id INTEGER PRIMARY KEY,
+  user_id INTEGER NOT NULL REFERENCES access_users(user_id) ON DELETE CASCADE,
+  role_id INTEGER NOT NULL REFERENCES access_roles(role_id) ON DELETE CASCADE,
+  UNIQUE (user_id, role_id));
+CREATE INDEX access_role_assignments_by_role ON access_role_assignments (role_id);
+CREATE TABLE access_state (
+  id INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL);
+INSERT INTO access_state (id, version) VALUES (1, 1);
+INSERT INTO access_roles (workspace, name)
+  SELECT DISTINCT 'default', '__user_' || user_id || '__' FROM access_grants;
+INSERT INTO access_role_assignments (user_id, role_id)
+  SELECT u.user_id, r.role_id FROM access_users u
+  JOIN access_roles r ON r.name = '__user_' || u.user_id || '__';
+INSERT INTO access_role_permissions (role_id, resource_type, resource_pattern, permission)
+  SELECT r.role_id,
+    CASE g.resource_kind WHEN 1 THEN 'experiment' ELSE 'registered_model' END,
+    g.resource_id,
+    CASE g.permission WHEN 0 THEN 'NO_PERMISSIONS' WHEN 1 THEN 'READ' WHEN 2 THEN 'USE'
+      WHEN 3 THEN 'EDIT' ELSE 'MANAGE' END
+  FROM access_grants g JOIN access_roles r ON r.name = '__user_' || g.user_id || '__';
+DROP TABLE access_grants;
+)sql";
 
-Error Unauthenticated() {
-  return Error(ErrorCode::kUnauthenticated, "wrong user, password or token");
-}
+// Prompts were registered models to permissions before. Where access control is older than the
+// registry's tables, nobody was given anything.
+constexpr std::string_view kPrompts = R"sql(
+UPDATE access_role_permissions SET resource_type = 'prompt'
+  WHERE resource_type = 'registered_model' AND resource_pattern IN
+    (SELECT name FROM registered_model_tags
+     WHERE key = 'mlflow.prompt.is_prompt' AND LOWER(value) = 'true');
+)sql";
+
+constexpr std::string_view kTokenPrefix = "mlr_";
 
 Result<void> CheckCredentials(const std::string& username, const std::string& password) {
   if (username.empty() || password.empty()) {
@@ -92,33 +140,11 @@ Result<std::int64_t> UserIdOf(store::Metadata& metadata, const std::string& user
   return Int(rows[0][0]);
 }
 
+Result<void> TouchAccess(store::Metadata& metadata) {
+  return metadata.Execute("UPDATE access_state SET version = version + 1");
+}
+
 }  // namespace internal
-
-// Which passwords were found right: SHA-256 of a key of this process, user and password, to the
-// stored hash that they fitted. A changed password has another hash, so nothing must be forgotten.
-struct Access::Cache {
-  static constexpr std::size_t kMostEntries = 10'000;
-
-  const std::string key = base::NewSecret();
-  base::Mutex mutex;
-  std::unordered_map<std::string, std::string> right MILL_GUARDED_BY(mutex);
-
-  std::string NameOf(const std::string& username, const std::string& password) const {
-    return base::Sha256Hex(key + username + ":" + password);
-  }
-  bool Knows(const std::string& name, const std::string& hash) {
-    const base::MutexLock lock(mutex);
-    const auto found = right.find(name);
-    return found != right.end() && found->second == hash;
-  }
-  void Remember(std::string name, std::string hash) {
-    const base::MutexLock lock(mutex);
-    if (right.size() >= kMostEntries) {
-      right.clear();
-    }
-    right.insert_or_assign(std::move(name), std::move(hash));
-  }
-};
 
 Access::Access(store::Metadata& metadata, const base::Clock& clock, const AccessOptions& options)
     : metadata_(metadata), clock_(clock), options_(options), cache_(std::make_unique<Cache>()) {
@@ -128,7 +154,10 @@ Access::~Access() = default;
 
 Result<std::unique_ptr<Access>> Access::Open(store::Metadata& metadata, const base::Clock& clock,
                                              const AccessOptions& options) {
-  const std::vector<store::Migration> migrations = {{"access", 1, std::string(kTables)}};
+  MILL_ASSIGN_OR_RETURN(const bool has_models, metadata.HasTable("registered_model_tags"));
+  const std::vector<store::Migration> migrations = {
+      {"access", 1, std::string(kTables)},
+      {"access", 2, std::string(kRoleTables) + std::string(has_models ? kPrompts : "")}};
   MILL_RETURN_IF_ERROR(metadata.Migrate(migrations));
   return std::unique_ptr<Access>(new Access(metadata, clock, options));
 }
@@ -136,17 +165,20 @@ Result<std::unique_ptr<Access>> Access::Open(store::Metadata& metadata, const ba
 Result<User> Access::CreateUser(const std::string& username, const std::string& password,
                                 bool is_admin) {
   MILL_RETURN_IF_ERROR(CheckCredentials(username, password));
+  const std::string hash = base::HashPassword(password, options_.password_cost);
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   const auto rows = metadata_.Query(
       "INSERT INTO access_users (username, password_hash, is_admin, creation_time) "
       "VALUES (?, ?, ?, ?) RETURNING user_id",
-      {username, base::HashPassword(password, options_.password_cost), std::int64_t{is_admin},
-       NowMs()});
+      {username, hash, std::int64_t{is_admin}, NowMs()});
   if (!rows.ok() && rows.error().code() == ErrorCode::kAlreadyExists) {
     return base::AlreadyExists("User (username=" + username + ") already exists.");
   }
   if (!rows.ok()) {
     return rows.error();
   }
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  MILL_RETURN_IF_ERROR(transaction.Commit());
   return User{Int((*rows)[0][0]), username, is_admin};
 }
 
@@ -175,14 +207,17 @@ Result<std::vector<User>> Access::ListUsers() {
 
 Result<void> Access::SetPassword(const std::string& username, const std::string& password) {
   MILL_RETURN_IF_ERROR(CheckCredentials(username, password));
+  const std::string hash = base::HashPassword(password, options_.password_cost);
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(
       const std::int64_t changed,
       metadata_.ExecuteCounted("UPDATE access_users SET password_hash = ? WHERE username = ?",
-                               {base::HashPassword(password, options_.password_cost), username}));
+                               {hash, username}));
   if (changed == 0) {
     return base::NotFound("User with username=" + username + " not found");
   }
-  return {};
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  return transaction.Commit();
 }
 
 Result<void> Access::CheckOtherAdmins(const std::string& username) {
@@ -210,66 +245,20 @@ Result<void> Access::SetAdmin(const std::string& username, bool is_admin) {
   }
   MILL_RETURN_IF_ERROR(metadata_.Execute("UPDATE access_users SET is_admin = ? WHERE username = ?",
                                          {std::int64_t{is_admin}, username}));
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
   return transaction.Commit();
 }
 
 Result<void> Access::DeleteUser(const std::string& username) {
   MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_RETURN_IF_ERROR(CheckOtherAdmins(username));
-  MILL_RETURN_IF_ERROR(
-      metadata_.Execute("DELETE FROM access_users WHERE username = ?", {username}));
+  MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
+  // In every workspace; otherwise a later user of the same id would find it.
+  MILL_RETURN_IF_ERROR(metadata_.Execute("DELETE FROM access_roles WHERE name = ?",
+                                         {internal::OwnRoleName(user_id)}));
+  MILL_RETURN_IF_ERROR(metadata_.Execute("DELETE FROM access_users WHERE user_id = ?", {user_id}));
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
   return transaction.Commit();
-}
-
-Result<User> Access::CheckPassword(const std::string& username, const std::string& password) {
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<Row> rows,
-      metadata_.Query(
-          "SELECT user_id, username, is_admin, password_hash FROM access_users WHERE username = ?",
-          {username}));
-  if (rows.empty()) {
-    // Takes as long as the check of a known user: the time does not tell who exists.
-    base::HashPassword(password, options_.password_cost);
-    return Unauthenticated();
-  }
-  const std::string hash = Text(rows[0][3]);
-  std::string name = cache_->NameOf(username, password);
-  if (!cache_->Knows(name, hash)) {
-    MILL_ASSIGN_OR_RETURN(const bool is_right, base::IsPassword(password, hash));
-    // A password with a NUL at its end would fit that without it.
-    if (!is_right || password.find('\0') != std::string::npos) {
-      return Unauthenticated();
-    }
-    cache_->Remember(std::move(name), hash);
-  }
-  return UserFromRow(rows[0]);
-}
-
-Result<std::optional<User>> Access::CheckKnownPassword(const std::string& username,
-                                                       const std::string& password) {
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<Row> rows,
-      metadata_.Query(
-          "SELECT user_id, username, is_admin, password_hash FROM access_users WHERE username = ?",
-          {username}));
-  if (rows.empty() || !cache_->Knows(cache_->NameOf(username, password), Text(rows[0][3]))) {
-    return std::optional<User>();
-  }
-  return std::optional<User>(UserFromRow(rows[0]));
-}
-
-Result<User> Access::CheckToken(const std::string& secret) {
-  // A database looks texts up in a time that depends on them; of a hash, that tells nothing.
-  MILL_ASSIGN_OR_RETURN(
-      const std::vector<Row> rows,
-      metadata_.Query("SELECT u.user_id, u.username, u.is_admin, t.expiration_time "
-                      "FROM access_tokens t JOIN access_users u ON u.user_id = t.user_id "
-                      "WHERE t.sha256 = ?",
-                      {base::Sha256Hex(secret)}));
-  if (rows.empty() || (!store::IsNull(rows[0][3]) && Int(rows[0][3]) <= NowMs())) {
-    return Unauthenticated();
-  }
-  return UserFromRow(rows[0]);
 }
 
 Result<NewToken> Access::CreateToken(const std::string& username, const std::string& name,
@@ -289,12 +278,15 @@ Result<NewToken> Access::CreateToken(const std::string& username, const std::str
         made.token.creation_time_ms + std::chrono::milliseconds(*lifetime).count();
     expiration = *made.token.expiration_time_ms;
   }
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       metadata_.Query(
           "INSERT INTO access_tokens (user_id, name, sha256, creation_time, "
           "expiration_time) VALUES (?, ?, ?, ?, ?) RETURNING token_id",
           {user_id, name, base::Sha256Hex(made.secret), made.token.creation_time_ms, expiration}));
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  MILL_RETURN_IF_ERROR(transaction.Commit());
   made.token.id = Int(rows[0][0]);
   return made;
 }
@@ -315,6 +307,7 @@ Result<std::vector<AccessToken>> Access::ListTokens(const std::string& username)
 }
 
 Result<void> Access::DeleteToken(const std::string& username, std::int64_t token_id) {
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
   MILL_ASSIGN_OR_RETURN(
       const std::int64_t changed,
@@ -324,7 +317,8 @@ Result<void> Access::DeleteToken(const std::string& username, std::int64_t token
     return base::NotFound("user " + username + " has no token with the id " +
                           std::to_string(token_id));
   }
-  return {};
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  return transaction.Commit();
 }
 
 }  // namespace millrace::tracking

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Access control: permissions on experiments and registered models.
-#include <array>
+// Access control: what users were given directly. It is kept as the permissions of a role of each
+// user's own, as MLflow keeps it.
+#include <map>
 #include <utility>
 
 #include "store/metadata.h"
@@ -15,17 +16,6 @@ using internal::Int;
 using internal::Text;
 using store::Row;
 
-constexpr std::array<std::string_view, 5> kNames = {"NO_PERMISSIONS", "READ", "USE", "EDIT",
-                                                    "MANAGE"};
-
-std::int64_t Number(ResourceKind kind) {
-  return static_cast<std::int64_t>(kind);
-}
-
-std::int64_t Number(Permission permission) {
-  return static_cast<std::int64_t>(permission);
-}
-
 /// "Experiment permission" and "experiment_id=7".
 struct Words {
   std::string what;
@@ -33,10 +23,14 @@ struct Words {
 };
 
 Words WordsOf(const Resource& resource) {
-  if (resource.kind == ResourceKind::kExperiment) {
-    return {"Experiment permission", "experiment_id=" + resource.id};
+  switch (resource.kind) {
+    case ResourceKind::kExperiment:
+      return {"Experiment permission", "experiment_id=" + resource.id};
+    case ResourceKind::kRegisteredModel:
+      return {"Registered model permission", "name=" + resource.id};
+    default:
+      return {std::string(ResourceKindName(resource.kind)) + " permission", "id=" + resource.id};
   }
-  return {"Registered model permission", "name=" + resource.id};
 }
 
 Error GrantNotFound(const std::string& username, const Resource& resource) {
@@ -45,174 +39,157 @@ Error GrantNotFound(const std::string& username, const Resource& resource) {
                         " not found");
 }
 
-Result<std::string> OnlyText(store::Metadata& metadata, std::string_view sql,
-                             const std::string& param, const std::string& not_found) {
-  MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows, metadata.Query(sql, {param}));
-  if (rows.empty()) {
-    return base::NotFound(not_found);
-  }
-  return std::to_string(Int(rows[0][0]));
+store::Value KindOf(const Resource& resource) {
+  return std::string(ResourceKindName(resource.kind));
 }
+
+store::Value NameOf(Permission permission) {
+  return std::string(PermissionName(permission));
+}
+
+/// Of the roles that hold what users were given directly; other names do not begin so.
+constexpr std::string_view kInOwnRoles =
+    "role_id IN (SELECT role_id FROM access_roles WHERE SUBSTR(name, 1, 7) = '__user_')";
 
 }  // namespace
 
-std::string_view PermissionName(Permission permission) {
-  return kNames[static_cast<std::size_t>(permission)];
+Result<std::optional<std::int64_t>> Access::OwnRoleOf(std::int64_t user_id) {
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      metadata_.Query("SELECT role_id FROM access_roles WHERE workspace = ? AND name = ?",
+                      {std::string(kDefaultWorkspace), internal::OwnRoleName(user_id)}));
+  return rows.empty() ? std::optional<std::int64_t>() : Int(rows[0][0]);
 }
 
-Result<Permission> ParsePermission(std::string_view name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) {
-      return static_cast<Permission>(i);
-    }
+Result<std::int64_t> Access::MakeOwnRole(std::int64_t user_id) {
+  MILL_ASSIGN_OR_RETURN(const std::optional<std::int64_t> own, OwnRoleOf(user_id));
+  std::int64_t role_id = own.value_or(0);
+  if (!own) {
+    MILL_ASSIGN_OR_RETURN(
+        const std::vector<Row> rows,
+        metadata_.Query("INSERT INTO access_roles (workspace, name) VALUES (?, ?) "
+                        "RETURNING role_id",
+                        {std::string(kDefaultWorkspace), internal::OwnRoleName(user_id)}));
+    role_id = Int(rows[0][0]);
   }
-  return base::InvalidArgument("Invalid permission '" + std::string(name) +
-                               "'. Valid permissions are: ('READ', 'USE', 'EDIT', 'MANAGE', "
-                               "'NO_PERMISSIONS')");
-}
-
-Result<Permission> Access::PermissionOf(const User& user, const Resource& resource) {
-  if (user.is_admin) {
-    return Permission::kManage;
-  }
-  MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                        metadata_.Query("SELECT permission FROM access_grants WHERE user_id = ? "
-                                        "AND resource_kind = ? AND resource_id = ?",
-                                        {user.id, Number(resource.kind), resource.id}));
-  return rows.empty() ? options_.default_permission : static_cast<Permission>(Int(rows[0][0]));
+  MILL_RETURN_IF_ERROR(
+      metadata_.Execute("INSERT INTO access_role_assignments (user_id, role_id) VALUES (?, ?) "
+                        "ON CONFLICT (user_id, role_id) DO NOTHING",
+                        {user_id, role_id}));
+  return role_id;
 }
 
 Result<Permission> Access::GetGrant(const std::string& username, const Resource& resource) {
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
-  MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                        metadata_.Query("SELECT permission FROM access_grants WHERE user_id = ? "
-                                        "AND resource_kind = ? AND resource_id = ?",
-                                        {user_id, Number(resource.kind), resource.id}));
+  MILL_ASSIGN_OR_RETURN(const std::optional<std::int64_t> role_id, OwnRoleOf(user_id));
+  if (!role_id) {
+    return GrantNotFound(username, resource);
+  }
+  MILL_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      metadata_.Query("SELECT permission FROM access_role_permissions WHERE role_id = ? "
+                      "AND resource_type = ? AND resource_pattern = ?",
+                      {*role_id, KindOf(resource), resource.id}));
   if (rows.empty()) {
     return GrantNotFound(username, resource);
   }
-  return static_cast<Permission>(Int(rows[0][0]));
+  return ParsePermission(Text(rows[0][0]));
 }
 
 Result<void> Access::CreateGrant(const std::string& username, const Resource& resource,
                                  Permission permission) {
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
+  MILL_ASSIGN_OR_RETURN(const std::int64_t role_id, MakeOwnRole(user_id));
   Result<void> made = metadata_.Execute(
-      "INSERT INTO access_grants (user_id, resource_kind, resource_id, permission) "
+      "INSERT INTO access_role_permissions (role_id, resource_type, resource_pattern, permission) "
       "VALUES (?, ?, ?, ?)",
-      {user_id, Number(resource.kind), resource.id, Number(permission)});
+      {role_id, KindOf(resource), resource.id, NameOf(permission)});
   if (!made.ok() && made.error().code() == ErrorCode::kAlreadyExists) {
     const Words words = WordsOf(resource);
     return base::AlreadyExists(words.what + " (" + words.which + ", username=" + username +
                                ") already exists.");
   }
-  return made;
+  MILL_RETURN_IF_ERROR(std::move(made));
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  return transaction.Commit();
 }
 
 Result<void> Access::UpdateGrant(const std::string& username, const Resource& resource,
                                  Permission permission) {
-  MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
-  MILL_ASSIGN_OR_RETURN(
-      const std::int64_t changed,
-      metadata_.ExecuteCounted("UPDATE access_grants SET permission = ? WHERE user_id = ? AND "
-                               "resource_kind = ? AND resource_id = ?",
-                               {Number(permission), user_id, Number(resource.kind), resource.id}));
-  if (changed == 0) {
-    return GrantNotFound(username, resource);
-  }
-  return {};
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
+  MILL_RETURN_IF_ERROR(GetGrant(username, resource));
+  MILL_RETURN_IF_ERROR(PutGrant(username, resource, permission));
+  return transaction.Commit();
 }
 
 Result<void> Access::PutGrant(const std::string& username, const Resource& resource,
                               Permission permission) {
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
-  return metadata_.Execute(
-      "INSERT INTO access_grants (user_id, resource_kind, resource_id, permission) "
-      "VALUES (?, ?, ?, ?) ON CONFLICT (user_id, resource_kind, resource_id) "
+  MILL_ASSIGN_OR_RETURN(const std::int64_t role_id, MakeOwnRole(user_id));
+  MILL_RETURN_IF_ERROR(metadata_.Execute(
+      "INSERT INTO access_role_permissions (role_id, resource_type, resource_pattern, permission) "
+      "VALUES (?, ?, ?, ?) ON CONFLICT (role_id, resource_type, resource_pattern) "
       "DO UPDATE SET permission = excluded.permission",
-      {user_id, Number(resource.kind), resource.id, Number(permission)});
+      {role_id, KindOf(resource), resource.id, NameOf(permission)}));
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  return transaction.Commit();
 }
 
 Result<void> Access::DeleteGrant(const std::string& username, const Resource& resource) {
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
-  MILL_ASSIGN_OR_RETURN(const std::int64_t changed,
-                        metadata_.ExecuteCounted("DELETE FROM access_grants WHERE user_id = ? AND "
-                                                 "resource_kind = ? AND resource_id = ?",
-                                                 {user_id, Number(resource.kind), resource.id}));
+  MILL_ASSIGN_OR_RETURN(const std::optional<std::int64_t> role_id, OwnRoleOf(user_id));
+  MILL_ASSIGN_OR_RETURN(
+      const std::int64_t changed,
+      metadata_.ExecuteCounted("DELETE FROM access_role_permissions WHERE role_id = ? AND "
+                               "resource_type = ? AND resource_pattern = ?",
+                               {role_id.value_or(0), KindOf(resource), resource.id}));
   if (changed == 0) {
     return GrantNotFound(username, resource);
   }
-  return {};
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  return transaction.Commit();
 }
 
 Result<std::map<std::string, Permission>> Access::ListGrants(const std::string& username,
                                                              ResourceKind kind) {
   MILL_ASSIGN_OR_RETURN(const std::int64_t user_id, internal::UserIdOf(metadata_, username));
+  MILL_ASSIGN_OR_RETURN(const std::optional<std::int64_t> role_id, OwnRoleOf(user_id));
   std::map<std::string, Permission> grants;
-  MILL_RETURN_IF_ERROR(
-      metadata_.ForEach("SELECT resource_id, permission FROM access_grants WHERE user_id = ? AND "
-                        "resource_kind = ? ORDER BY resource_id",
-                        {user_id, Number(kind)}, [&grants](store::RowView row) {
-                          grants.emplace_hint(grants.end(), store::TextOr(row[0], ""),
-                                              static_cast<Permission>(store::IntOr(row[1], 0)));
-                        }));
+  MILL_RETURN_IF_ERROR(metadata_.ForEach(
+      "SELECT resource_pattern, permission FROM access_role_permissions WHERE role_id = ? AND "
+      "resource_type = ?",
+      {role_id.value_or(0), std::string(ResourceKindName(kind))}, [&grants](store::RowView row) {
+        const Result<Permission> permission = ParsePermission(Text(row[1]));
+        if (permission.ok()) {
+          grants.emplace(Text(row[0]), *permission);
+        }
+      }));
   return grants;
 }
 
 Result<void> Access::RenameResource(const Resource& from, const std::string& to) {
   MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
   // What was said about another model of that name, long gone, does not count.
-  MILL_RETURN_IF_ERROR(
-      metadata_.Execute("DELETE FROM access_grants WHERE resource_kind = ? AND resource_id = ?",
-                        {Number(from.kind), to}));
+  MILL_RETURN_IF_ERROR(ForgetResource({from.kind, to}));
   MILL_RETURN_IF_ERROR(metadata_.Execute(
-      "UPDATE access_grants SET resource_id = ? WHERE resource_kind = ? AND resource_id = ?",
-      {to, Number(from.kind), from.id}));
+      "UPDATE access_role_permissions SET resource_pattern = ? WHERE resource_type = ? AND "
+      "resource_pattern = ? AND " +
+          std::string(kInOwnRoles),
+      {to, KindOf(from), from.id}));
   return transaction.Commit();
 }
 
 Result<void> Access::ForgetResource(const Resource& resource) {
-  return metadata_.Execute("DELETE FROM access_grants WHERE resource_kind = ? AND resource_id = ?",
-                           {Number(resource.kind), resource.id});
-}
-
-Result<std::string> Access::ExperimentOfRun(const std::string& run_id) {
-  return OnlyText(metadata_, "SELECT experiment_id FROM runs WHERE run_id = ?", run_id,
-                  "Run with id=" + run_id + " not found");
-}
-
-Result<std::string> Access::ExperimentOfLoggedModel(const std::string& model_id) {
-  return OnlyText(metadata_, "SELECT experiment_id FROM logged_models WHERE model_id = ?", model_id,
-                  "Logged model with ID '" + model_id + "' not found.");
-}
-
-Result<std::string> Access::ExperimentOfTrace(const std::string& trace_id) {
-  return OnlyText(metadata_, "SELECT experiment_id FROM traces WHERE trace_id = ?", trace_id,
-                  "Trace with ID '" + trace_id + "' not found.");
-}
-
-Result<std::string> Access::ExperimentOfScorer(const std::string& scorer_id) {
-  return OnlyText(metadata_, "SELECT experiment_id FROM scorers WHERE scorer_id = ?", scorer_id,
-                  "Scorer with ID '" + scorer_id + "' not found.");
-}
-
-Result<std::string> Access::ExperimentOfIssue(const std::string& issue_id) {
-  return OnlyText(metadata_, "SELECT experiment_id FROM issues WHERE issue_id = ?", issue_id,
-                  "Issue with ID '" + issue_id + "' not found");
-}
-
-Result<std::vector<std::string>> Access::ExperimentsOfEvaluationDataset(
-    const std::string& dataset_id) {
-  std::vector<std::string> ids;
-  MILL_RETURN_IF_ERROR(metadata_.ForEach(
-      "SELECT experiment_id FROM evaluation_dataset_experiments WHERE dataset_id = ?", {dataset_id},
-      [&ids](store::RowView row) { ids.push_back(std::to_string(store::IntOr(row[0], 0))); }));
-  return ids;
-}
-
-Result<std::string> Access::ExperimentOfName(const std::string& name) {
-  return OnlyText(metadata_, "SELECT experiment_id FROM experiments WHERE name = ?", name,
-                  "Could not find experiment with name " + name);
+  MILL_ASSIGN_OR_RETURN(store::Transaction transaction, store::Transaction::Begin(metadata_));
+  MILL_RETURN_IF_ERROR(metadata_.Execute(
+      "DELETE FROM access_role_permissions WHERE resource_type = ? AND resource_pattern = ? AND " +
+          std::string(kInOwnRoles),
+      {KindOf(resource), resource.id}));
+  MILL_RETURN_IF_ERROR(internal::TouchAccess(metadata_));
+  return transaction.Commit();
 }
 
 }  // namespace millrace::tracking

@@ -232,16 +232,6 @@ TEST_P(AccessTest, DeletedUserLeavesNothingToASuccessor) {
   EXPECT_TRUE(access_->ListTokens("eva")->empty());
 }
 
-TEST(PermissionName, AreMlflowsWords) {
-  for (const Permission permission : {Permission::kNone, Permission::kRead, Permission::kUse,
-                                      Permission::kEdit, Permission::kManage}) {
-    EXPECT_EQ(ParsePermission(PermissionName(permission)).value(), permission);
-  }
-  EXPECT_NE(Failure(ParsePermission("OWNER"), ErrorCode::kInvalidArgument)
-                .find("Invalid permission 'OWNER'. Valid permissions are: "),
-            std::string::npos);
-}
-
 class RunAccess : public internal::StoreTest {};
 
 MILL_ON_EVERY_DATABASE(RunAccess);

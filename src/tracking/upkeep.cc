@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "tracking/internal/access_rows.h"
 #include "tracking/internal/model_rows.h"
 #include "tracking/internal/run_rows.h"
 #include "tracking/internal/schema.h"
@@ -58,7 +59,9 @@ Result<void> EraseSome(TrackingStore::Impl& impl, std::span<const std::string> r
       MILL_RETURN_IF_ERROR(sql.Execute("DELETE FROM runs WHERE run_key = ?", {keys[i]}));
     }
     impl.run_keys.ForgetRuns();
-    return {};
+    // A run of the same id may be imported into another experiment.
+    MILL_ASSIGN_OR_RETURN(const bool has_access, sql.HasTable("access_state"));
+    return has_access ? internal::TouchAccess(sql) : Result<void>();
   });
 }
 

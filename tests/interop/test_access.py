@@ -86,24 +86,29 @@ def test_nobody_gets_in_without_a_name(server, signed_in):
 
 def test_users_are_made_changed_and_deleted_by_administrators(server, signed_in):
     auth = AuthServiceClient(server.url)
-    for action in (lambda: auth.create_user("eva", "x"), lambda: auth.get_user("root"), lambda: auth.update_user_password("root", "x"),
+    for action in (lambda: auth.create_user("eva", "eva's password"), lambda: auth.get_user("root"), lambda: auth.update_user_password("root", "root's password"),
                    lambda: auth.update_user_admin("bob", True), lambda: auth.delete_user("root")):
         with unauthenticated():
             action()
         with signed_in("bob"), denied():
             action()
     with signed_in("root"):
-        user = auth.create_user("eva", "first")
+        user = auth.create_user("eva", "first password")
         assert (user.username, user.is_admin) == ("eva", False)
         with refused("RESOURCE_ALREADY_EXISTS", "already exists"):
-            auth.create_user("eva", "x")
-        auth.update_user_password("eva", "second")
+            auth.create_user("eva", "eva's password")
+        with refused("INVALID_PARAMETER_VALUE", "Password must be at least 12 characters."):
+            auth.create_user("kim", "short")
+        auth.update_user_password("eva", "second password")
         auth.update_user_admin("eva", True)
         assert auth.get_user("eva").is_admin is True
-    with signed_in("eva", "first"), unauthenticated():
+    with signed_in("eva", "first password"), unauthenticated():
         auth.get_user("eva")
-    with signed_in("eva", "second"):
+    with signed_in("eva", "second password"):
         assert auth.get_user("root").is_admin is True
+        with refused("INVALID_PARAMETER_VALUE", "Users cannot delete their own account"):
+            auth.delete_user("eva")
+    with signed_in("root"):
         auth.delete_user("eva")
     with signed_in("root"), refused("RESOURCE_DOES_NOT_EXIST", "User with username=eva not found"):
         auth.get_user("eva")
@@ -122,6 +127,7 @@ def test_permissions_are_given_and_taken_back(server, signed_in):
             auth.grant_user_permission("bob", "experiment", experiment, "MANAGE")
     with signed_in("ann"):
         auth.grant_user_permission("bob", "experiment", experiment, "EDIT")
+    with signed_in("bob"):
         assert auth.get_user_permission("bob", "experiment", experiment).permission == "EDIT"
     with signed_in("bob"):
         client.log_metric(run, "loss", 1)
@@ -129,6 +135,7 @@ def test_permissions_are_given_and_taken_back(server, signed_in):
             client.delete_run(run)
     with signed_in("ann"):
         auth.revoke_user_permission("bob", "experiment", experiment)
+    with signed_in("root"):
         assert auth.get_user_permission("bob", "experiment", experiment).allowed is False
     with signed_in("bob"), denied():
         client.log_metric(run, "loss", 2)

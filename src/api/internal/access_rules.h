@@ -19,8 +19,27 @@ enum class AccessSubject : std::uint8_t {
   kAdmin,
   /// The user named by `field`, who may.
   kUser,
+  /// A user who is to be made: who manages a workspace may.
+  kNewUser,
+  /// The role in role_id, or of the permission in role_permission_id, or a new one in `workspace`:
+  /// who manages its workspace may.
+  kRole,
+  /// The same: whoever has a role in its workspace may.
+  kRoleSeen,
+  /// The roles of the workspaces in `workspace`: whoever has a role in each may, and administrators
+  /// all.
+  kRoles,
+  /// The roles of the user in `username`: themselves may, and who manages a workspace of theirs.
+  kRolesOfUser,
   /// The experiment whose id is in `field`; "0" where that is unset.
   kExperiment,
+  /// The same with all that is in it.
+  kWholeExperiment,
+  /// A run, or a logged model, that is to be made in that experiment.
+  kNewRun,
+  kNewLoggedModel,
+  /// The traces of that experiment that are to be deleted, with their assessments.
+  kDeletedTraces,
   /// The experiment whose name is in `field`.
   kExperimentName,
   /// The experiments whose ids are in the list `field`.
@@ -28,18 +47,34 @@ enum class AccessSubject : std::uint8_t {
   /// The place where an experiment that is to be made keeps its artifacts: not one that belongs to
   /// another experiment.
   kNewExperiment,
-  /// The run whose id is in run_id or run_uuid.
+  /// The run whose id is in run_id or run_uuid: its experiment must be readable, and what was given
+  /// on runs counts before what was given on that. So it is with logged models, traces,
+  /// assessments and versions.
   kRun,
+  /// The same, and the logged models whose ids the request names.
+  kRunAndModels,
+  /// The same, and the traces whose ids are in the list `field`, which must be readable.
+  kRunAndTraces,
   /// The same, always in the query.
   kRunOfQuery,
   /// The runs whose ids are in the list `field`.
   kRuns,
   /// The logged model whose id is the first parameter of the path.
   kLoggedModel,
-  /// The registered model whose name is in `field`.
+  /// The registered model, or prompt, whose name is in `field`.
   kRegisteredModel,
-  /// The same, always in the query.
-  kModelOfQuery,
+  /// The same with all its versions.
+  kWholeModel,
+  /// One that is to be made.
+  kNewModel,
+  /// A version of the model or prompt whose name is in `field`.
+  kVersion,
+  /// The same, which is only looked at.
+  kVersionSeen,
+  /// The same, the name always in the query.
+  kVersionOfQuery,
+  /// The model or prompt, and that its versions are readable.
+  kAlias,
   /// The registered model behind the endpoint that the path names, or behind the only one; where
   /// there is no such endpoint, nothing.
   kEndpoint,
@@ -55,6 +90,9 @@ enum class AccessSubject : std::uint8_t {
   kTrace,
   /// The same, in `field`.
   kTraceOfField,
+  /// An assessment of that trace; one that is to be made.
+  kAssessment,
+  kNewAssessment,
   /// The traces whose ids are in the list `field`.
   kTraces,
   /// The experiment of a trace that is to be made, and that of the trace where it is there already.
@@ -72,10 +110,17 @@ enum class AccessSubject : std::uint8_t {
   kIssue,
   /// The experiments of the scorers whose ids are in the list `field`.
   kScorers,
+  /// The scorer in experiment_id and name; one that is to be made, in an experiment; one, or one
+  /// version of it, that is to be deleted.
+  kScorer,
+  kNewScorer,
+  kDeletedScorer,
   /// The experiment in the header field X-MLflow-Experiment-Id.
   kExperimentOfHeader,
   /// The resource named by the fields resource_type and resource_id.
-  kResource
+  kResource,
+  /// What the user in `username` may do with it: themselves may ask, and who manages the workspace.
+  kResourceOfUser
 };
 
 /// What else a permitted request brings about.
@@ -84,13 +129,17 @@ enum class AccessEffect : std::uint8_t {
   /// Its sender may manage the experiment, or the model, that it made.
   kOwnExperiment,
   kOwnModel,
+  kOwnScorer,
   /// Permissions go with the model's name, or with the model.
   kRenameModel,
   kForgetModel,
-  /// Experiments, models or versions that its sender may not read are left out of the reply.
+  kForgetScorer,
+  /// Experiments, models, versions or scorers that its sender may not read are left out of the
+  /// reply.
   kFilterExperiments,
   kFilterModels,
-  kFilterVersions
+  kFilterVersions,
+  kFilterScorers
 };
 
 struct AccessRule {
@@ -101,6 +150,8 @@ struct AccessRule {
   tracking::Permission needed = tracking::Permission::kNone;
   std::string_view field = {};
   AccessEffect effect = AccessEffect::kNothing;
+  /// Of a search in experiments: what it finds, where that may be denied.
+  tracking::ResourceKind part = tracking::ResourceKind::kWorkspace;
 };
 
 /// Null for a route that is not in the table: only administrators may use it.

@@ -89,6 +89,12 @@ void AddGraphqlRoutes(Router& router, const RequestAnswer& answer_request);
 /// /users/..., /experiments/permissions/..., /registered-models/permissions/..., and
 /// /api/2.0/millrace/tokens/...
 void AddAccessRoutes(tracking::Access& access, Router& router);
+/// /api/3.0/mlflow/roles/..., users/roles/..., users/permissions/..., and the list of users.
+void AddRoleRoutes(tracking::Access& access, Router& router);
+/// /signup, and where its form goes.
+void AddSignupRoutes(tracking::Access& access, Router& router);
+/// kInvalidArgument in MLflow's words for a password that is too short to be given over HTTP.
+Result<void> CheckNewPassword(std::string_view password);
 /// The registry as the sender of a request, for the audit log.
 tracking::Registry AsSender(const tracking::Registry& registry, const Message& in);
 /// The number of a version; kInvalidArgument in MLflow's words.

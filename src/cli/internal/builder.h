@@ -37,7 +37,8 @@ struct Parsed {
   std::string name;
   bool is_insecure = false;
   UserCreation user;
-  UserGrant grant;
+  AccessGrant grant;
+  std::string description;
   UserToken token;
   bool is_revoked = false;
   std::vector<std::string> names;
@@ -79,6 +80,8 @@ class Builder {
   void AddTagOptions(CLI::App* app);
   void AddModels();  // commands_models.cc
   void AddUsers();   // commands_users.cc
+  void AddRoles();   // commands_users.cc
+  void AddResourceOptions(CLI::App* app);
   void AddModelChanges(CLI::App& group);
   void AddModelDocuments(CLI::App& group);
   CLI::App* AddModelCommand(CLI::App& group, const std::string& name, const std::string& sentence,
