@@ -6,6 +6,7 @@ Answers mlflow's tests/server/auth/test_client.py and test_auth.py, case by case
 
 import contextlib
 import pathlib
+import shlex
 import subprocess
 import sys
 import types
@@ -291,3 +292,28 @@ def test_passwords_come_from_standard_input_only(tmp_path):
     listed = millrace.run_json("users", "list", "--workspace", workspace)
     assert listed == [{"id": 1, "is_admin": False, "username": "eva"}]
     assert b"sesame" not in (workspace / "metadata.db").read_bytes()
+
+
+def test_commands_of_the_guide(tmp_path):
+    guide = pathlib.Path(__file__).resolve().parents[2] / "docs/guide/access_control.md"
+    for name, flags in (("root", ["--admin"]), ("ann", [])):
+        assert make_user(tmp_path / "tracking", name, f"{name}'s password", *flags).returncode == 0
+    lines = [line for line in guide.read_text().splitlines() if line.startswith(("millrace users", "millrace roles"))]
+    assert len(lines) == 8
+    shown = {line: millrace.run(*shlex.split(line)[1:], cwd=tmp_path, check=True).stdout for line in lines}
+    assert "EDIT" in shown["millrace users permissions ann --workspace tracking"]
+    listed = millrace.run_json("roles", "list", "--workspace", tmp_path / "tracking")
+    assert listed == [{"role": "editors", "description": "who train", "users": ["ann"],
+                       "permissions": [{"resource_type": "experiment", "resource_id": "*", "permission": "EDIT"},
+                                       {"resource_type": "prompt", "resource_id": "*", "permission": "DENY"}]}]
+    for command, said in ((("roles", "revoke", "editors", "--every", "prompt"), "editors has nothing on every prompt"),
+                          (("roles", "unassign", "editors", "ann"), "ann has the role editors no more"),
+                          (("roles", "delete", "editors"), "role editors deleted"),
+                          (("roles", "list"), "no roles yet")):
+        assert said in millrace.run(*command, "--workspace", tmp_path / "tracking", check=True).stdout
+    for command, code, said in ((("roles", "delete", "editors"), 3, 'there is no role "editors"'),
+                                (("roles", "create", "__user_1__"), 2, "reserved"),
+                                (("users", "grant", "ann", "EDIT"), 2, "one of --experiment, --model, --prompt and --every"),
+                                (("users", "grant", "ann", "READ", "--every", "workspace"), 2, "Workspace-wide grants accept only")):
+        failed = millrace.run(*command, "--workspace", tmp_path / "tracking")
+        assert failed.returncode == code and said in failed.stderr
