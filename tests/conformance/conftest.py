@@ -101,11 +101,3 @@ def pytest_collection_modifyitems(items):
         for pattern, reason in DIFFERENCES.items():
             if fnmatch.fnmatchcase(item.nodeid.split("conformance/")[-1], pattern):
                 item.add_marker(pytest.mark.xfail(reason=f"by design: {reason}", strict=True))
-
-
-def pytest_runtest_makereport(item, call):
-    """Writes what each case answers into the report, for `make conformance`."""
-    if call.when == "setup":
-        for marker in item.iter_markers("answers"):
-            for upstream in marker.args:
-                item.user_properties.append(("answers", upstream))

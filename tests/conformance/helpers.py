@@ -28,6 +28,7 @@ SECURITY_WHOLE = "tests/server/test_security_integration.py"
 HANDLERS = "tests/server/test_handlers.py"
 TRACKING = "tests/tracking/test_tracking.py"
 FLUENT = "tests/tracking/fluent/test_fluent.py"
+AUTH = "tests/server/auth/test_auth.py"
 SEARCH_UTILS = "tests/utils/test_search_utils.py"
 
 

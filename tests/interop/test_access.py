@@ -18,6 +18,8 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from helpers import AUTH
+
 # The package itself is the server and wants packages that only a server needs; its client does not.
 package = types.ModuleType("mlflow.server.auth")
 package.__path__ = [str(pathlib.Path(mlflow.__file__).parent / "server/auth")]
@@ -73,6 +75,7 @@ def denied():
     return refused("PERMISSION_DENIED", "Permission denied")
 
 
+@pytest.mark.answers(f"{AUTH}::test_authenticate")
 def test_nobody_gets_in_without_a_name(server, signed_in):
     client = MlflowClient(server.url)
     with unauthenticated():
@@ -85,6 +88,7 @@ def test_nobody_gets_in_without_a_name(server, signed_in):
     assert status == 401 and headers["WWW-Authenticate"] == 'Basic realm="mlflow"'
 
 
+@pytest.mark.answers(f"{AUTH}::test_validate_username_and_password")
 def test_users_are_made_changed_and_deleted_by_administrators(server, signed_in):
     auth = AuthServiceClient(server.url)
     for action in (lambda: auth.create_user("eva", "eva's password"), lambda: auth.get_user("root"), lambda: auth.update_user_password("root", "root's password"),
@@ -176,6 +180,8 @@ def pages(search, **arguments):
         assert len(page) == 2
 
 
+@pytest.mark.answers(f"{AUTH}::test_search_experiments", f"{AUTH}::test_search_registered_models",
+                     f"{AUTH}::test_search_runs")
 def test_searches_show_only_what_may_be_read(server, signed_in):
     auth, client = AuthServiceClient(server.url), MlflowClient(server.url)
     readable = [0, 3, 4, 5, 6, 8]
@@ -206,6 +212,7 @@ def test_searches_show_only_what_may_be_read(server, signed_in):
         assert auth.get_user_permission("bob", "experiment", experiments[0]).permission == "READ"
 
 
+@pytest.mark.answers(f"{AUTH}::test_logged_model", f"{AUTH}::test_search_logged_models")
 def test_logged_models_belong_to_their_experiment(server, signed_in):
     client = MlflowClient(server.url)
     with signed_in("ann"):
@@ -220,6 +227,38 @@ def test_logged_models_belong_to_their_experiment(server, signed_in):
                 action()
 
 
+@pytest.mark.answers(f"{AUTH}::test_register_and_delete_scorer", f"{AUTH}::test_scorer_permission_denial", f"{AUTH}::test_scorer_read_permission")
+def test_scorers_belong_to_who_registers_them(server, signed_in):
+    auth = AuthServiceClient(server.url)
+    with signed_in("ann"):
+        scorer = {"experiment_id": MlflowClient(server.url).create_experiment("scored"), "name": "s"}
+    path = f"{server.url}/api/3.0/mlflow/scorers"
+
+    def ask(who, method, action, **options):
+        return requests.request(method, f"{path}/{action}", auth=(who, f"{who}'s password"), timeout=30, **options)
+
+    def permissions_of_ann():
+        path = f"{server.url}/api/3.0/mlflow/users/permissions/list"
+        return requests.get(path, params={"username": "ann"}, auth=("root", "root's password"), timeout=30).text
+
+    assert ask("bob", "POST", "register", json={**scorer, "serialized_scorer": "{}"}).status_code == 403
+    ask("ann", "POST", "register", json={**scorer, "serialized_scorer": "{}"}).raise_for_status()
+    subject = f"{scorer['experiment_id']}/s"
+    for who, permission in (("ann", "MANAGE"), ("bob", "READ")):
+        with signed_in(who):
+            assert auth.get_user_permission(who, "scorer", subject).permission == permission
+    assert ask("bob", "GET", "get", params=scorer).json()["scorer"]["scorer_name"] == "s"
+    assert ask("bob", "DELETE", "delete", json=scorer).status_code == 403
+    with signed_in("ann"):
+        auth.grant_user_permission("bob", "scorer", subject, "DENY")
+    assert ask("bob", "GET", "get", params=scorer).status_code == 403
+    assert subject in permissions_of_ann()
+    ask("ann", "DELETE", "delete", json=scorer).raise_for_status()
+    assert ask("ann", "GET", "get", params=scorer).status_code == 404
+    assert subject not in permissions_of_ann()
+
+
+@pytest.mark.answers(f"{AUTH}::test_create_and_delete_registered_model")
 def test_models_belong_to_who_registers_them(server, signed_in):
     client = MlflowClient(server.url)
     with signed_in("ann"):
@@ -238,6 +277,7 @@ def test_models_belong_to_who_registers_them(server, signed_in):
         client.delete_registered_model("owned")
 
 
+@pytest.mark.answers(f"{AUTH}::test_proxy_log_artifacts")
 def test_artifacts_belong_to_their_experiment(server, signed_in, tmp_path):
     client = MlflowClient(server.url)
     file = tmp_path / "123456.txt"

@@ -24,6 +24,8 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from helpers import AUTH
+
 # The package itself is the server and wants packages that only a server needs; its client does not.
 package = types.ModuleType("mlflow.server.auth")
 package.__path__ = [str(pathlib.Path(mlflow.__file__).parent / "server/auth")]
@@ -436,6 +438,7 @@ def test_bad_requests(url, root, method, path, options, words):
     assert answer.json()["message"].startswith(words)
 
 
+@pytest.mark.answers(f"{AUTH}::test_create_user_ui", f"{AUTH}::test_create_user_from_ui_fails_without_csrf_token")
 def test_signing_up(auth, user, role, url):
     ann, new = user("ann"), unique("new")
     assert requests.get(f"{url}/signup", timeout=60).status_code == 401
