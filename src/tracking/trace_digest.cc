@@ -51,6 +51,9 @@ std::string AttributeText(const std::string& text) {
   if (!text.starts_with('"')) {
     return text;
   }
+  if (text.size() >= 2 && text.find_first_of("\"\\", 1) == text.size() - 1) {
+    return text.substr(1, text.size() - 2);  // nothing in it is escaped
+  }
   const auto value = base::ParseJson(text, "attribute");
   return value.ok() && value->is_string() ? value->get<std::string>() : text;
 }
