@@ -82,8 +82,7 @@ bool AccessGuard::IsQuick(const net::Request& request, const Router::Match& matc
   if (!credentials.ok() || credentials->username.empty()) {
     return true;
   }
-  const auto known = access_.CheckKnownPassword(credentials->username, credentials->secret);
-  return known.ok() && known->has_value();
+  return access_.IsKnownPassword(credentials->username, credentials->secret);
 }
 
 Result<User> AccessGuard::Authenticate(const net::Request& request) const {

@@ -46,7 +46,7 @@ std::optional<net::Response> AccessGuard::Decide(const User& user, const AccessR
   if (rule == nullptr) {
     return PermissionDenied();
   }
-  const Result<UserGrants> grants = access_.GrantsOf(user);
+  const Result<UserGrants> grants = access_.LastGrantsOf(user);
   if (!grants.ok()) {
     return RestError(grants.error());
   }

@@ -140,7 +140,10 @@ class Access {
   /// The first check of a password takes as long as its cost says, later ones of the same are
   /// remembered as long as the password stays.
   Result<User> CheckPassword(const std::string& username, const std::string& password);
-  /// The same without the long computation: nothing where only that can tell.
+  /// Whether CheckPassword takes no long computation, as far as is known without asking the
+  /// database: where somebody changed the password meanwhile it does.
+  bool IsKnownPassword(const std::string& username, const std::string& password);
+  /// CheckPassword without the long computation: nothing where only that can tell.
   Result<std::optional<User>> CheckKnownPassword(const std::string& username,
                                                  const std::string& password);
   Result<User> CheckToken(const std::string& secret);
@@ -160,6 +163,8 @@ class Access {
 
   /// What the user may do by their own permissions, their roles and the default.
   Result<UserGrants> GrantsOf(const User& user);
+  /// The same as it was when it was last asked who sends a request: for that request.
+  Result<UserGrants> LastGrantsOf(const User& user);
   /// The same on one resource.
   Result<Permission> PermissionOf(const User& user, const Resource& resource);
   /// kNotFound in MLflow's words where the user has none of their own.
@@ -217,7 +222,7 @@ class Access {
   Result<std::set<std::string>> WorkspacesOf(const User& user);
 
   // Which experiment decides about a run, a logged model (deleted ones too), a trace, a scorer or
-  // an issue; kNotFound in MLflow's words.
+  // an issue; kNotFound in MLflow's words. Of a run, as LastGrantsOf.
 
   Result<std::string> ExperimentOfRun(const std::string& run_id);
   Result<std::string> ExperimentOfLoggedModel(const std::string& model_id);
@@ -239,6 +244,7 @@ class Access {
   /// What is in the database now.
   Result<std::shared_ptr<const Snapshot>> Now();
   Result<std::shared_ptr<const Snapshot>> ReadAll();
+  UserGrants GrantsIn(const Snapshot& all, const User& user) const;
   Result<void> CheckOtherAdmins(const std::string& username);
   Result<std::optional<std::int64_t>> OwnRoleOf(std::int64_t user_id);
   Result<std::int64_t> MakeOwnRole(std::int64_t user_id);

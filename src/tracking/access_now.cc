@@ -126,6 +126,17 @@ Result<User> Access::CheckPassword(const std::string& username, const std::strin
   return person->user;
 }
 
+bool Access::IsKnownPassword(const std::string& username, const std::string& password) {
+  std::shared_ptr<const Snapshot> last;
+  {
+    const base::MutexLock lock(cache_->mutex);
+    last = cache_->snapshot;
+  }
+  const Snapshot::Person* person = last == nullptr ? nullptr : last->Find(username);
+  return person != nullptr &&
+         cache_->Knows(cache_->NameOf(username, password), person->password_hash);
+}
+
 Result<std::optional<User>> Access::CheckKnownPassword(const std::string& username,
                                                        const std::string& password) {
   MILL_ASSIGN_OR_RETURN(const auto now, Now());
@@ -149,13 +160,26 @@ Result<User> Access::CheckToken(const std::string& secret) {
   return person == now->people.end() ? Result<User>(Unauthenticated()) : person->second.user;
 }
 
+UserGrants Access::GrantsIn(const Snapshot& all, const User& user) const {
+  const Snapshot::Person* person = all.Find(user);
+  if (person == nullptr) {  // deleted a moment ago
+    return {std::make_shared<GrantSet>(), false, Permission::kNone};
+  }
+  return {person->grants, person->user.is_admin, options_.default_permission};
+}
+
 Result<UserGrants> Access::GrantsOf(const User& user) {
   MILL_ASSIGN_OR_RETURN(const auto now, Now());
-  const Snapshot::Person* person = now->Find(user);
-  if (person == nullptr) {  // deleted a moment ago
-    return UserGrants(std::make_shared<GrantSet>(), false, Permission::kNone);
+  return GrantsIn(*now, user);
+}
+
+Result<UserGrants> Access::LastGrantsOf(const User& user) {
+  std::shared_ptr<const Snapshot> last;
+  {
+    const base::MutexLock lock(cache_->mutex);
+    last = cache_->snapshot;
   }
-  return UserGrants(person->grants, person->user.is_admin, options_.default_permission);
+  return last == nullptr ? GrantsOf(user) : GrantsIn(*last, user);
 }
 
 Result<Permission> Access::PermissionOf(const User& user, const Resource& resource) {
@@ -176,13 +200,14 @@ Result<std::set<std::string>> Access::WorkspacesOf(const User& user) {
 }
 
 Result<std::string> Access::ExperimentOfRun(const std::string& run_id) {
-  MILL_ASSIGN_OR_RETURN(const auto now, Now());
+  std::shared_ptr<const Snapshot> last;
   {
     const base::MutexLock lock(cache_->mutex);
     const auto known = cache_->experiments_of_runs.find(run_id);
-    if (known != cache_->experiments_of_runs.end() && cache_->snapshot == now) {
+    if (known != cache_->experiments_of_runs.end()) {
       return known->second;
     }
+    last = cache_->snapshot;
   }
   MILL_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
@@ -192,7 +217,8 @@ Result<std::string> Access::ExperimentOfRun(const std::string& run_id) {
   }
   std::string experiment = std::to_string(Int(rows[0][0]));
   const base::MutexLock lock(cache_->mutex);
-  if (cache_->snapshot == now) {
+  // What was read before somebody changed something is not kept behind that.
+  if (last != nullptr && cache_->snapshot == last) {
     if (cache_->experiments_of_runs.size() >= Cache::kMostRuns) {
       cache_->experiments_of_runs.clear();
     }

@@ -66,6 +66,7 @@ TEST_P(AccessTest, NobodyIsThereAtTheStart) {
 TEST_P(AccessTest, OnlyTheRightPasswordLetsIn) {
   const User made = NewUser("eva");
   EXPECT_FALSE(access_->CheckKnownPassword("eva", "eva's password")->has_value());
+  EXPECT_FALSE(access_->IsKnownPassword("eva", "eva's password"));
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(access_->CheckPassword("eva", "eva's password").value(), made);
     const std::string wrong =
@@ -76,6 +77,8 @@ TEST_P(AccessTest, OnlyTheRightPasswordLetsIn) {
             ErrorCode::kUnauthenticated);
   }
   EXPECT_EQ(access_->CheckKnownPassword("eva", "eva's password").value(), made);
+  EXPECT_TRUE(access_->IsKnownPassword("eva", "eva's password"));
+  EXPECT_FALSE(access_->IsKnownPassword("eva", "wrong"));
   EXPECT_FALSE(access_->CheckKnownPassword("eva", "wrong")->has_value());
   EXPECT_FALSE(access_->CheckKnownPassword("adam", "x")->has_value());
 }
@@ -249,6 +252,21 @@ TEST_P(RunAccess, RunsAndModelsBelongToTheirExperiment) {
             "Run with id=none not found");
   Failure(access->ExperimentOfLoggedModel("none"), ErrorCode::kNotFound);
   Failure(access->ExperimentOfName("none"), ErrorCode::kNotFound);
+}
+
+// Its id may come back by an import, into another experiment.
+TEST_P(RunAccess, ErasedRunIsForgotten) {
+  const auto access =
+      Access::Open(*opened_->metadata, clock(), {.password_cost = {.log2_n = 2}}).value();
+  ASSERT_TRUE(access->CreateUser("eva", "x", false).ok());
+  ASSERT_TRUE(access->CheckPassword("eva", "x").ok());
+  const std::string run = tracking().CreateRun({.experiment_id = "0"}).value().info.run_id;
+  EXPECT_EQ(access->ExperimentOfRun(run).value(), "0");
+  ASSERT_TRUE(tracking().DeleteRun(run).ok());
+  ASSERT_TRUE(tracking().EraseRuns({run}).ok());
+  ASSERT_TRUE(access->CheckPassword("eva", "x").ok());
+  EXPECT_EQ(Failure(access->ExperimentOfRun(run), ErrorCode::kNotFound),
+            "Run with id=" + run + " not found");
 }
 
 }  // namespace
