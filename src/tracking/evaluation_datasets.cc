@@ -56,28 +56,6 @@ Result<EvaluationDataset> Read(store::Metadata& metadata, const std::string& dat
   return dataset;
 }
 
-Result<void> PutTags(store::Metadata& metadata, const std::string& dataset_id, const Tags& tags) {
-  for (const auto& [key, value] : tags) {
-    MILL_RETURN_IF_ERROR(
-        metadata.Execute("INSERT INTO evaluation_dataset_tags (dataset_id, key, value) VALUES (?, "
-                         "?, ?) ON CONFLICT (dataset_id, key) DO UPDATE SET value = excluded.value",
-                         {dataset_id, key, value}));
-  }
-  return {};
-}
-
-Result<void> Link(store::Metadata& metadata, const std::string& dataset_id,
-                  const std::vector<std::int64_t>& experiments) {
-  for (const std::int64_t experiment : experiments) {
-    MILL_RETURN_IF_ERROR(metadata.Execute(
-        "INSERT INTO evaluation_dataset_experiments (dataset_id, experiment_id, position) SELECT "
-        "?, ?, COALESCE(MAX(position), 0) + 1 FROM evaluation_dataset_experiments WHERE dataset_id "
-        "= ? ON CONFLICT (dataset_id, experiment_id) DO NOTHING",
-        {dataset_id, experiment, dataset_id}));
-  }
-  return {};
-}
-
 Result<void> Touch(store::Metadata& metadata, const std::string& dataset_id, std::int64_t now) {
   return metadata.Execute(
       "UPDATE evaluation_datasets SET last_update_time = ? WHERE dataset_id = ?",
@@ -181,8 +159,8 @@ Result<EvaluationDataset> EvaluationDatasets::Create(
                     {dataset.dataset_id, name, dataset.digest, dataset.created_time_ms,
                      dataset.last_update_time_ms, OrNull(dataset.created_by),
                      OrNull(dataset.last_updated_by)}));
-    MILL_RETURN_IF_ERROR(PutTags(sql, dataset.dataset_id, tags));
-    return Link(sql, dataset.dataset_id, experiments);
+    MILL_RETURN_IF_ERROR(internal::PutDatasetTags(sql, dataset.dataset_id, tags));
+    return internal::LinkDataset(sql, dataset.dataset_id, experiments);
   };
   MILL_RETURN_IF_ERROR(tracking_.Write(write));
   return dataset;
@@ -232,7 +210,7 @@ Result<Page<EvaluationDataset>> EvaluationDatasets::Search(const EvaluationDatas
 Result<void> EvaluationDatasets::SetTags(const std::string& dataset_id, const Tags& tags) {
   return tracking_.Write([&](store::Metadata& sql) -> Result<void> {
     MILL_RETURN_IF_ERROR(Read(sql, dataset_id, "Could not find evaluation dataset with ID ", ""));
-    return PutTags(sql, dataset_id, tags);
+    return internal::PutDatasetTags(sql, dataset_id, tags);
   });
 }
 
@@ -257,7 +235,7 @@ Result<EvaluationDataset> EvaluationDatasets::AddToExperiments(
   const auto write = [&](store::Metadata& sql) -> Result<void> {
     MILL_RETURN_IF_ERROR(Read(sql, dataset_id, "Dataset '"));
     MILL_ASSIGN_OR_RETURN(const auto experiments, internal::CheckExperiments(sql, experiment_ids));
-    MILL_RETURN_IF_ERROR(Link(sql, dataset_id, experiments));
+    MILL_RETURN_IF_ERROR(internal::LinkDataset(sql, dataset_id, experiments));
     return Touch(sql, dataset_id, NowMs());
   };
   MILL_RETURN_IF_ERROR(tracking_.Write(write));

@@ -85,6 +85,13 @@ struct EvaluationRecord {
   std::optional<std::string> last_updated_by;
 };
 
+/// A record that another store held.
+struct ImportedRecord {
+  EvaluationRecord record;
+  /// As in NewEvaluationRecord.
+  std::string canonical_inputs;
+};
+
 struct UpsertCounts {
   std::int64_t n_inserted = 0;
   std::int64_t n_updated = 0;
@@ -143,6 +150,12 @@ class EvaluationDatasets {
   /// How many went.
   Result<std::int64_t> DeleteRecords(const std::string& dataset_id,
                                      const std::vector<std::string>& record_ids);
+
+  /// Takes in what another store held, with its ids and times. A dataset or record that is there
+  /// stays as it is; links to experiments are added.
+  Result<void> Import(const EvaluationDataset& dataset,
+                      const std::vector<std::string>& experiment_ids,
+                      std::span<const ImportedRecord> records);
 
  private:
   std::int64_t NowMs() const { return clock_.Now().micros / 1000; }

@@ -118,6 +118,29 @@ Result<std::int64_t> CheckActiveExperiment(store::Metadata& metadata, const std:
   return std::int64_t{number};
 }
 
+Result<void> PutDatasetTags(store::Metadata& metadata, const std::string& dataset_id,
+                            const Tags& tags) {
+  for (const auto& [key, value] : tags) {
+    MILL_RETURN_IF_ERROR(
+        metadata.Execute("INSERT INTO evaluation_dataset_tags (dataset_id, key, value) VALUES (?, "
+                         "?, ?) ON CONFLICT (dataset_id, key) DO UPDATE SET value = excluded.value",
+                         {dataset_id, key, value}));
+  }
+  return {};
+}
+
+Result<void> LinkDataset(store::Metadata& metadata, const std::string& dataset_id,
+                         const std::vector<std::int64_t>& experiments) {
+  for (const std::int64_t experiment : experiments) {
+    MILL_RETURN_IF_ERROR(metadata.Execute(
+        "INSERT INTO evaluation_dataset_experiments (dataset_id, experiment_id, position) SELECT "
+        "?, ?, COALESCE(MAX(position), 0) + 1 FROM evaluation_dataset_experiments WHERE dataset_id "
+        "= ? ON CONFLICT (dataset_id, experiment_id) DO NOTHING",
+        {dataset_id, experiment, dataset_id}));
+  }
+  return {};
+}
+
 std::string EvaluationDigest(const std::string& name, std::int64_t time_ms) {
   return base::Sha256Hex(name + ":" + std::to_string(time_ms)).substr(0, 8);
 }

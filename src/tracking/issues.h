@@ -79,6 +79,8 @@ class Issues {
   Result<Issue> Update(const std::string& issue_id, const IssueUpdate& update);
   /// The severest first, then (where counted) those that most traces show, then the newest.
   Result<Page<Issue>> Search(const IssueSearch& search);
+  /// Takes in what another store held, with its id and times; one that is there stays as it is.
+  Result<void> Import(const Issue& issue);
 
  private:
   std::int64_t NowMs() const { return clock_.Now().micros / 1000; }

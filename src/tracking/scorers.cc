@@ -172,6 +172,12 @@ Result<std::vector<ScorerVersion>> Scorers::ListOf(const std::string& experiment
   return List(std::vector<std::string>{experiment_id});
 }
 
+Result<std::vector<ScorerVersion>> Scorers::AllVersions(const std::string& experiment_id) {
+  MILL_ASSIGN_OR_RETURN(const long long number, internal::ParseExperimentId(experiment_id));
+  return Select(metadata_, "WHERE s.experiment_id = ? ORDER BY s.name, v.version",
+                {std::int64_t{number}});
+}
+
 Result<std::vector<ScorerVersion>> Scorers::Versions(const std::string& experiment_id,
                                                      const std::string& name) {
   MILL_ASSIGN_OR_RETURN(const std::string scorer_id, ScorerId(metadata_, experiment_id, name));

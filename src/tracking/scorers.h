@@ -68,6 +68,8 @@ class Scorers {
       const std::optional<std::vector<std::string>>& experiment_ids);
   /// The same for one experiment, which must be there.
   Result<std::vector<ScorerVersion>> ListOf(const std::string& experiment_id);
+  /// Every version of every scorer, by name and version; those of a deleted experiment too.
+  Result<std::vector<ScorerVersion>> AllVersions(const std::string& experiment_id);
   /// Oldest first.
   Result<std::vector<ScorerVersion>> Versions(const std::string& experiment_id,
                                               const std::string& name);
@@ -77,6 +79,10 @@ class Scorers {
   /// @param version  not given: all, and the schedule
   Result<void> Delete(const std::string& experiment_id, const std::string& name,
                       std::optional<std::int64_t> version);
+
+  /// Takes in a version that another store held, with its number and time, and its id where the
+  /// name is free; a version that is there stays as it is.
+  Result<void> Import(const ScorerVersion& scorer);
 
   /// Of those scorers that have one.
   Result<std::vector<ScorerSchedule>> Schedules(const std::vector<std::string>& scorer_ids);

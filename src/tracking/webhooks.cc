@@ -177,6 +177,25 @@ Result<Webhook> Webhooks::Create(const WebhookRequest& request) {
   return Get(id);
 }
 
+Result<void> Webhooks::Import(const Webhook& webhook) {
+  MILL_RETURN_IF_ERROR(CheckName(webhook.name));
+  MILL_RETURN_IF_ERROR(CheckEvents(webhook.events));
+  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(impl_->metadata));
+  MILL_ASSIGN_OR_RETURN(
+      const std::int64_t n_made,
+      impl_->metadata.ExecuteCounted(
+          "INSERT INTO webhooks (webhook_id, name, url, description, secret, status, "
+          "creation_time, last_updated_time) VALUES (?, ?, ?, ?, '', ?, ?, ?) ON CONFLICT "
+          "(webhook_id) DO NOTHING",
+          {webhook.webhook_id, webhook.name, webhook.url, webhook.description,
+           std::string(webhook.is_active ? "ACTIVE" : "DISABLED"), webhook.creation_time_ms,
+           webhook.last_update_time_ms}));
+  if (n_made > 0) {
+    MILL_RETURN_IF_ERROR(PutEvents(impl_->metadata, webhook.webhook_id, webhook.events));
+  }
+  return transaction.Commit();
+}
+
 Result<Webhook> Webhooks::Get(const std::string& webhook_id) {
   MILL_ASSIGN_OR_RETURN(
       const std::vector<store::Row> rows,

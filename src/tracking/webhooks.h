@@ -124,6 +124,9 @@ class Webhooks {
   Webhooks& operator=(const Webhooks&) = delete;
 
   Result<Webhook> Create(const WebhookRequest& request);
+  /// Takes in what another store held, with its id and times, but no secret; one that is there
+  /// stays as it is.
+  Result<void> Import(const Webhook& webhook);
   Result<Webhook> Get(const std::string& webhook_id);
   /// Newest first; max_results 1 to 1000.
   Result<Page<Webhook>> List(int max_results = 100, const std::string& page_token = "");

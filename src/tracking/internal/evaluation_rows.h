@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "store/metadata.h"
+#include "tracking/types.h"
 
 namespace millrace::tracking::internal {
 
@@ -26,6 +27,12 @@ Result<std::vector<std::int64_t>> CheckExperiments(store::Metadata& metadata,
                                                    const std::vector<std::string>& ids);
 /// The same for one, which must not be deleted.
 Result<std::int64_t> CheckActiveExperiment(store::Metadata& metadata, const std::string& id);
+/// Sets tags of an evaluation dataset.
+Result<void> PutDatasetTags(store::Metadata& metadata, const std::string& dataset_id,
+                            const Tags& tags);
+/// Links an evaluation dataset to experiments behind those that it has.
+Result<void> LinkDataset(store::Metadata& metadata, const std::string& dataset_id,
+                         const std::vector<std::int64_t>& experiments);
 /// A dataset's digest: it says that something changed, not what.
 std::string EvaluationDigest(const std::string& name, std::int64_t time_ms);
 
