@@ -61,6 +61,25 @@ TEST_F(ScoringApi, AllFormsGiveTheSameAnswer) {
       both);
 }
 
+TEST_F(ScoringApi, ColumnsThatTheSignatureDoesNotNameAreDroppedAsInMlflow) {
+  const std::string expected = Score(0.5, 1.5, 3);
+  // Whatever they hold, wherever they stand: also a list or a text where numbers are wanted.
+  for (const char* extra : {"1", "null", "\"text\"", "[1, 2]", "{\"n\": 9}", "true"}) {
+    const std::string value = extra;
+    ExpectPredictions(Invoke("{\"dataframe_split\": {\"columns\": [\"x\", \"a\", \"b\", \"n\"], "
+                             "\"data\": [[" +
+                             value + ", 0.5, 1.5, 3]]}}"),
+                      expected);
+    ExpectPredictions(Invoke("{\"dataframe_records\": [{\"a\": 0.5, \"x\": " + value +
+                             ", \"b\": 1.5, \"n\": 3}]}"),
+                      expected);
+    ExpectPredictions(
+        Invoke("{\"inputs\": {\"a\": [0.5], \"b\": [1.5], \"n\": [3], \"x\": [" + value + "]}}"),
+        expected);
+  }
+  ExpectPredictions(Invoke("x,a,b,n\nfree text,0.5,1.5,3\n", "text/csv"), expected);
+}
+
 TEST_F(ScoringApi, NullAndNaNAreMissingAndIntegersWiden) {
   ExpectPredictions(
       Invoke(
