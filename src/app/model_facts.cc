@@ -80,11 +80,11 @@ evaluation::CardTable GateTable(const std::optional<tracking::AuditEntry>& promo
   return table;
 }
 
-void AddWarnings(const ModelFacts& facts, const fs::path& folder, evaluation::ModelCard& card) {
-  if (folder.empty()) {
+void AddWarnings(const ModelFacts& facts, evaluation::ModelCard& card) {
+  if (facts.folder.empty()) {
     card.warnings.push_back("the model's files are not on this machine: " +
                             facts.version.storage_location);
-  } else if (const auto checked = CheckSignatureAndExample(folder); !checked.ok()) {
+  } else if (const auto checked = CheckSignatureAndExample(facts.folder); !checked.ok()) {
     card.warnings.push_back(checked.error().message());
   }
   if (!facts.run) {
@@ -166,8 +166,9 @@ Result<ModelFacts> ReadModelFacts(Environment& environment, const std::string& n
       break;
     }
   }
-  if (const fs::path folder = LocalModelFolder(environment, facts.version); !folder.empty()) {
-    facts.features = SignatureNames(folder);
+  facts.folder = LocalModelFolder(environment, facts.version);
+  if (!facts.folder.empty()) {
+    facts.features = SignatureNames(facts.folder);
   }
   std::vector<std::pair<std::string, std::string>> endpoints;
   MILL_ASSIGN_OR_RETURN(const auto deployed, ListDeployments(environment.metadata()));
@@ -203,7 +204,6 @@ evaluation::ModelCard MakeModelCard(Environment& environment, const ModelFacts& 
                    {"run", version.run_id},
                    {"registered", TimeText(version.creation_time_ms)}};
   std::erase_if(card.identity, [](const auto& fact) { return fact.second.empty(); });
-  const fs::path folder = LocalModelFolder(environment, version);
   card.features = facts.features;
   card.data = {"Data", {"data set", "content hash", "features"}, {}};
   if (facts.run) {
@@ -230,7 +230,7 @@ evaluation::ModelCard MakeModelCard(Environment& environment, const ModelFacts& 
         {approval.approver, TimeText(approval.time_ms), approval.reason, approval.evidence});
   }
   card.lineage = tracking::LineageLines(facts.lineage);
-  AddWarnings(facts, folder, card);
+  AddWarnings(facts, card);
   return card;
 }
 

@@ -27,6 +27,8 @@ struct ModelFacts {
   std::vector<tracking::Approval> approvals;
   /// The last promotion of this version, as the audit log has it.
   std::optional<tracking::AuditEntry> promotion;
+  /// Of the model's files on this machine; empty where they are not.
+  std::filesystem::path folder;
   std::vector<std::string> features;
   tracking::LineageGraph lineage;
 };
