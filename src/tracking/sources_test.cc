@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "tracking/internal/test_store.h"
 
@@ -120,6 +122,42 @@ TEST_P(SourceTest, VersionsAreNotedOnTheirLoggedModel) {
   Failure(Create("models:/m-0"), ErrorCode::kNotFound);
   EXPECT_EQ(registry().ListVersions("churn").value().size(), 2U)
       << "a refused creation leaves nothing behind";
+}
+
+TEST_P(SourceTest, FilesAreLookedAtWhileOthersWrite) {
+  int n_looks = 0;
+  RegistryOptions options;
+  options.check_files = [&](const ModelVersion& /*version*/) -> Result<void> {
+    ++n_looks;
+    bool is_written = false;
+    std::thread([&] { is_written = registry().CreateModel("other").ok(); }).join();
+    return is_written ? Result<void>() : base::InvalidArgument("the database was held");
+  };
+  const auto checking = Registry::Open(*opened_->metadata, clock(), options).value();
+  const auto made =
+      checking->CreateVersion({.name = "churn", .source = "models:/" + logged_.model_id});
+  ASSERT_TRUE(made.ok()) << made.error().ToString();
+  EXPECT_EQ(made->version, 1);
+  EXPECT_EQ(n_looks, 1);
+}
+
+TEST_P(SourceTest, WhatMovedWhileItsFilesWereLookedAtIsLookedAtAgain) {
+  ASSERT_TRUE(registry().CreateModel("copy").ok());
+  ASSERT_TRUE(Create("models:/" + logged_.model_id).ok());
+  ASSERT_TRUE(Create(folder_ + "/model", run_.run_id).ok());
+  ASSERT_TRUE(registry().SetAlias("churn", "champion", 1).ok());
+  std::vector<std::string> looked;
+  RegistryOptions options;
+  options.check_files = [&](const ModelVersion& version) {
+    looked.push_back(version.storage_location);
+    return registry().SetAlias("churn", "champion", 2);
+  };
+  const auto checking = Registry::Open(*opened_->metadata, clock(), options).value();
+  const ModelVersion made =
+      checking->CreateVersion({.name = "copy", .source = "models:/churn@champion"}).value();
+  EXPECT_EQ(looked, (std::vector{logged_.artifact_location, folder_ + "/model"}));
+  EXPECT_EQ(made.storage_location, folder_ + "/model");
+  EXPECT_EQ(registry().ListVersions("copy").value().size(), 1U);
 }
 
 TEST_P(SourceTest, ACopyKnowsRunAndFilesOfItsOrigin) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Registry::CreateVersion: what a client may name as the source of a version.
+#include <optional>
+
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -145,6 +147,39 @@ bool IsPromptRequest(const VersionRequest& request) {
   return prompt != request.tags.end() && internal::EqualIgnoringCase(prompt->second, "true");
 }
 
+/// Checks the source of a request, and fills in what it says of the model.
+Result<void> ResolveSource(store::Metadata& metadata, Registry& registry,
+                           const RegistryOptions& options, VersionRequest* request) {
+  if (IsPromptRequest(*request)) {
+    // The text of a prompt is a tag; these are what MLflow's clients send for a source.
+    if (request->source != "dummy-source" && request->source != "prompt-template") {
+      return base::InvalidArgument("Invalid prompt source: '" + request->source +
+                                   "'. Prompt sources must use an MLflow placeholder.");
+    }
+  } else if (internal::ParseUri(request->source).scheme == "models") {
+    const std::optional<ModelUri> uri = internal::ParseModelUri(request->source);
+    if (!uri || (!uri->model_id.empty() && !request->model_id.empty() &&
+                 uri->model_id != request->model_id)) {
+      return Refused(request->source,
+                     " The model_id request parameter must identify the resource that contains "
+                     "the source.");
+    }
+    if (!uri->model_id.empty()) {
+      request->model_id = uri->model_id;
+    } else {
+      MILL_RETURN_IF_ERROR(FillFromVersion(metadata, registry, *uri, request));
+    }
+  } else {
+    MILL_ASSIGN_OR_RETURN(const bool is_local, internal::IsLocalUri(request->source));
+    MILL_RETURN_IF_ERROR(is_local ? CheckLocalSource(metadata, *request)
+                                  : internal::CheckRemoteSource(request->source));
+    if (!is_local && !options.takes_sources_of_others) {
+      MILL_RETURN_IF_ERROR(CheckOwnSource(metadata, *request));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ModelVersion> Registry::CreateVersion(const VersionRequest& given) {
@@ -162,43 +197,34 @@ Result<ModelVersion> Registry::CreateVersion(const VersionRequest& given) {
       return Refused(request.source, "");
     }
   }
-  MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
-  if (IsPromptRequest(request)) {
-    // The text of a prompt is a tag; these are what MLflow's clients send for a source.
-    if (request.source != "dummy-source" && request.source != "prompt-template") {
-      return base::InvalidArgument("Invalid prompt source: '" + request.source +
-                                   "'. Prompt sources must use an MLflow placeholder.");
+  // Within a transaction of the caller's.
+  const auto make = [&]() -> Result<ModelVersion> {
+    VersionRequest resolved = request;
+    MILL_RETURN_IF_ERROR(ResolveSource(metadata_, *this, options_, &resolved));
+    MILL_ASSIGN_OR_RETURN(ModelVersion version, RegisterVersion(resolved));
+    if (!version.model_id.empty()) {
+      MILL_RETURN_IF_ERROR(NoteOnLoggedModel(metadata_, version));
     }
-  } else if (internal::ParseUri(request.source).scheme == "models") {
-    const std::optional<ModelUri> uri = internal::ParseModelUri(request.source);
-    if (!uri || (!uri->model_id.empty() && !request.model_id.empty() &&
-                 uri->model_id != request.model_id)) {
-      return Refused(request.source,
-                     " The model_id request parameter must identify the resource that contains "
-                     "the source.");
-    }
-    if (!uri->model_id.empty()) {
-      request.model_id = uri->model_id;
-    } else {
-      MILL_RETURN_IF_ERROR(FillFromVersion(metadata_, *this, *uri, &request));
-    }
-  } else {
-    MILL_ASSIGN_OR_RETURN(const bool is_local, internal::IsLocalUri(request.source));
-    MILL_RETURN_IF_ERROR(is_local ? CheckLocalSource(metadata_, request)
-                                  : internal::CheckRemoteSource(request.source));
-    if (!is_local && !options_.takes_sources_of_others) {
-      MILL_RETURN_IF_ERROR(CheckOwnSource(metadata_, request));
-    }
-  }
-  MILL_ASSIGN_OR_RETURN(ModelVersion version, RegisterVersion(request));
-  if (options_.check_files && !IsPromptRequest(request)) {
+    return version;
+  };
+  // Files may lie in an object store: nobody else waits for the database meanwhile. What is made is
+  // what was looked at, or it is looked at again.
+  std::optional<std::string> checked;
+  while (true) {
+    ModelVersion version;
+    {
+      MILL_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(metadata_));
+      MILL_ASSIGN_OR_RETURN(version, make());
+      const bool needs_look =
+          options_.check_files && !IsPromptRequest(request) && checked != version.storage_location;
+      if (!needs_look) {
+        MILL_RETURN_IF_ERROR(transaction.Commit());
+        return version;
+      }
+    }  // rolled back
     MILL_RETURN_IF_ERROR(options_.check_files(version));
+    checked = version.storage_location;
   }
-  if (!version.model_id.empty()) {
-    MILL_RETURN_IF_ERROR(NoteOnLoggedModel(metadata_, version));
-  }
-  MILL_RETURN_IF_ERROR(transaction.Commit());
-  return version;
 }
 
 }  // namespace millrace::tracking
