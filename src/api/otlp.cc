@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -229,11 +230,14 @@ json AnyValueJson(const json& value) {
   if (value.is_boolean()) {
     return {{"bool_value", value}};
   }
-  if (value.is_number_integer()) {
+  // The message has no place for integers beyond 64 bits with a sign.
+  constexpr auto kMost = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+  if (value.is_number_integer() &&
+      !(value.is_number_unsigned() && value.get<std::uint64_t>() > kMost)) {
     return {{"int_value", value}};
   }
   if (value.is_number()) {
-    return {{"double_value", value}};
+    return {{"double_value", value.get<double>()}};
   }
   if (value.is_array()) {
     json items = json::array();

@@ -19,6 +19,7 @@
 #include "app/train_pipeline.h"
 #include "app/transfer.h"
 #include "base/json.h"
+#include "base/progress.h"
 
 namespace millrace::app {
 using internal::Ask;
@@ -107,17 +108,24 @@ Result<cli::Document> AppActions::ModelsShow(const cli::Invocation& invocation,
 }
 
 Result<cli::Document> AppActions::ImportMlflow(const cli::Invocation& invocation,
-                                               const std::string& from) {
+                                               const std::string& from, bool is_dry_run) {
+  if (is_dry_run) {
+    const auto progress = base::MakeTerminalProgress();
+    Context context;
+    context.stop = stop_;
+    context.progress = progress.get();
+    return app::CountImport(context, from);
+  }
   MILL_ASSIGN_OR_RETURN(const auto environment,
                         Environment::Open(invocation, /*create=*/true, stop_));
   return app::ImportMlflow(*environment, from);
 }
 
 Result<cli::Document> AppActions::ExportMlflow(const cli::Invocation& invocation,
-                                               const std::string& to) {
+                                               const std::string& to, bool is_dry_run) {
   MILL_ASSIGN_OR_RETURN(const auto environment,
                         Environment::Open(invocation, /*create=*/false, stop_));
-  return app::ExportMlflow(*environment, to);
+  return is_dry_run ? app::CountExport(*environment) : app::ExportMlflow(*environment, to);
 }
 
 Result<cli::Document> AppActions::CollectGarbage(const cli::Invocation& invocation,

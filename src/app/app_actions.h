@@ -74,10 +74,10 @@ class AppActions final : public cli::Actions {
                                       const cli::ModelsOptions& options) override;
   Result<cli::Document> ModelsAudit(const cli::Invocation& invocation,
                                     const cli::ModelsOptions& options) override;
-  Result<cli::Document> ImportMlflow(const cli::Invocation& invocation,
-                                     const std::string& from) override;
-  Result<cli::Document> ExportMlflow(const cli::Invocation& invocation,
-                                     const std::string& to) override;
+  Result<cli::Document> ImportMlflow(const cli::Invocation& invocation, const std::string& from,
+                                     bool is_dry_run) override;
+  Result<cli::Document> ExportMlflow(const cli::Invocation& invocation, const std::string& to,
+                                     bool is_dry_run) override;
   Result<cli::Document> CollectGarbage(const cli::Invocation& invocation,
                                        const cli::GarbageOptions& options) override;
   Result<cli::Document> UsersCreate(const cli::Invocation& invocation,

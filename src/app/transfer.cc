@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The copying itself, the same for every pair of stores; and what the stores on this machine share.
+// The copying itself, the same for every pair of stores.
 #include "app/transfer.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <system_error>
-#include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
-#include "app/internal/transfer_forms.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "base/number_format.h"
+#include "base/progress.h"
 
 namespace millrace::app {
 namespace {
@@ -21,7 +14,7 @@ namespace {
 class Transferrer {
  public:
   Transferrer(const Context& context, TransferSource& source, TransferSink& sink,
-              const std::filesystem::path& scratch)
+              const std::optional<std::filesystem::path>& scratch)
       : context_(context), source_(source), sink_(sink), scratch_(scratch) {}
 
   Result<TransferCounts> Run() {
@@ -45,6 +38,14 @@ class Transferrer {
       ++counts_.models;
       counts_.versions += static_cast<std::int64_t>(model.versions.size());
     }
+    MILL_RETURN_IF_ERROR(CopyDatasets());
+    MILL_RETURN_IF_ERROR(CopyWebhooks());
+    for (const TransferStore* store : {static_cast<const TransferStore*>(&source_),
+                                       static_cast<const TransferStore*>(&source_.genai()),
+                                       static_cast<const TransferStore*>(&sink_),
+                                       static_cast<const TransferStore*>(&sink_.genai())}) {
+      counts_.skips.insert(counts_.skips.end(), store->skips().begin(), store->skips().end());
+    }
     return counts_;
   }
 
@@ -60,9 +61,9 @@ class Transferrer {
   Result<void> CopyExperiment(const tracking::Experiment& experiment) {
     MILL_ASSIGN_OR_RETURN(const tracking::Experiment there, sink_.PutExperiment(experiment));
     ++counts_.experiments;
-    if (context_.progress != nullptr) {
-      context_.progress->Start("runs of " + experiment.name, 0);
-    }
+    experiments_[experiment.id] = there.id;
+    MILL_ASSIGN_OR_RETURN(const std::uint64_t n_runs, source_.CountRuns(experiment));
+    StartProgress("runs of " + experiment.name, n_runs);
     const auto copy_run = [&](TransferRun run) -> Result<void> {
       MILL_RETURN_IF_ERROR(CheckStop());
       const std::string from = run.run.info.artifact_uri;
@@ -72,12 +73,11 @@ class Transferrer {
       for (const auto& [name, points] : run.histories) {
         counts_.points += static_cast<std::int64_t>(points.size());
       }
-      if (context_.progress != nullptr) {
-        context_.progress->Advance(1);
-      }
+      Advance();
       return {};
     };
     MILL_RETURN_IF_ERROR(source_.ForEachRun(experiment, copy_run));
+    StartProgress("models of " + experiment.name, 0);
     MILL_ASSIGN_OR_RETURN(const std::vector<tracking::LoggedModel> models,
                           source_.LoggedModels(experiment));
     for (const tracking::LoggedModel& model : models) {
@@ -85,11 +85,102 @@ class Transferrer {
       MILL_ASSIGN_OR_RETURN(const std::string to, sink_.PutLoggedModel(there, model));
       MILL_RETURN_IF_ERROR(CopyFiles(model.artifact_location, to).With("model " + model.model_id));
       ++counts_.logged_models;
+      Advance();
     }
+    MILL_RETURN_IF_ERROR(CopyGenai(experiment, there));
     if (context_.progress != nullptr) {
       context_.progress->Finish();
     }
     return sink_.Finish(there, experiment.lifecycle == tracking::LifecycleStage::kDeleted);
+  }
+
+  void StartProgress(const std::string& what, std::uint64_t total) const {
+    if (context_.progress != nullptr) {
+      context_.progress->Start(what, total);
+    }
+  }
+  void Advance() const {
+    if (context_.progress != nullptr) {
+      context_.progress->Advance(1);
+    }
+  }
+
+  Result<void> CopyGenai(const tracking::Experiment& experiment,
+                         const tracking::Experiment& there) {
+    MILL_ASSIGN_OR_RETURN(const std::vector<tracking::Issue> issues,
+                          source_.genai().Issues(experiment));
+    for (const tracking::Issue& issue : issues) {
+      MILL_ASSIGN_OR_RETURN(const bool is_taken,
+                            sink_.genai().PutIssue(there, issue).With("issue " + issue.issue_id));
+      counts_.issues += is_taken ? 1 : 0;
+    }
+    StartProgress("traces of " + experiment.name, 0);
+    const auto copy_trace = [&](TransferTrace trace) -> Result<void> {
+      MILL_RETURN_IF_ERROR(CheckStop());
+      MILL_RETURN_IF_ERROR(CopyTrace(there, trace).With("trace " + trace.info.trace_id));
+      Advance();
+      return {};
+    };
+    MILL_RETURN_IF_ERROR(source_.genai().ForEachTrace(experiment, copy_trace));
+    MILL_ASSIGN_OR_RETURN(const std::vector<tracking::ScorerVersion> scorers,
+                          source_.genai().Scorers(experiment));
+    for (auto first = scorers.begin(); first != scorers.end();) {
+      const auto last = std::find_if(first, scorers.end(), [&](const tracking::ScorerVersion& s) {
+        return s.name != first->name;
+      });
+      MILL_ASSIGN_OR_RETURN(
+          const bool is_taken,
+          sink_.genai().PutScorer(there, {first, last}).With("scorer \"" + first->name + "\""));
+      counts_.scorers += is_taken ? last - first : 0;
+      first = last;
+    }
+    return {};
+  }
+
+  Result<void> CopyTrace(const tracking::Experiment& there, const TransferTrace& trace) {
+    MILL_ASSIGN_OR_RETURN(const std::optional<std::string> to,
+                          sink_.genai().PutTrace(there, trace));
+    if (!to.has_value()) {
+      return {};
+    }
+    if (const auto from = trace.info.tags.find("mlflow.artifactLocation");
+        from != trace.info.tags.end()) {
+      MILL_RETURN_IF_ERROR(CopyFiles(from->second, *to));
+    }
+    ++counts_.traces;
+    counts_.spans += static_cast<std::int64_t>(trace.spans.size());
+    counts_.assessments += static_cast<std::int64_t>(trace.info.assessments.size());
+    return {};
+  }
+
+  Result<void> CopyDatasets() {
+    return source_.genai().ForEachDataset([&](TransferDataset dataset) -> Result<void> {
+      MILL_RETURN_IF_ERROR(CheckStop());
+      std::vector<std::string> there;
+      for (const std::string& id : dataset.experiment_ids) {
+        if (const auto found = experiments_.find(id); found != experiments_.end()) {
+          there.push_back(found->second);
+        }
+      }
+      dataset.experiment_ids = std::move(there);
+      MILL_ASSIGN_OR_RETURN(const bool is_taken,
+                            sink_.genai().PutDataset(dataset).With("evaluation dataset \"" +
+                                                                   dataset.dataset.name + "\""));
+      counts_.datasets += is_taken ? 1 : 0;
+      counts_.records += is_taken ? static_cast<std::int64_t>(dataset.records.size()) : 0;
+      return {};
+    });
+  }
+
+  Result<void> CopyWebhooks() {
+    MILL_ASSIGN_OR_RETURN(std::vector<tracking::Webhook> webhooks, source_.genai().Webhooks());
+    for (tracking::Webhook& webhook : webhooks) {
+      webhook.is_active = false;
+      MILL_ASSIGN_OR_RETURN(const bool is_taken, sink_.genai().PutWebhook(webhook).With(
+                                                     "webhook \"" + webhook.name + "\""));
+      counts_.webhooks += is_taken ? 1 : 0;
+    }
+    return {};
   }
 
   Result<void> CopyFiles(const std::string& from, const std::string& to) {
@@ -100,10 +191,14 @@ class Transferrer {
     }
     MILL_RETURN_IF_ERROR(files);
     moved_[from] = to;
+    if (!scratch_.has_value()) {
+      counts_.files += static_cast<std::int64_t>(files->size());
+      return {};
+    }
     for (const std::string& path : *files) {
-      MILL_ASSIGN_OR_RETURN(const std::filesystem::path file, source_.Fetch(from, path, scratch_));
+      MILL_ASSIGN_OR_RETURN(const std::filesystem::path file, source_.Fetch(from, path, *scratch_));
       Result<void> put = sink_.PutFile(to, path, file);
-      if (file.parent_path() == scratch_) {
+      if (file.parent_path() == *scratch_) {
         std::error_code ignored;
         std::filesystem::remove(file, ignored);
       }
@@ -127,141 +222,67 @@ class Transferrer {
   const Context& context_;
   TransferSource& source_;
   TransferSink& sink_;
-  const std::filesystem::path& scratch_;
+  const std::optional<std::filesystem::path>& scratch_;
   TransferCounts counts_;
   std::map<std::string, std::string> moved_;
+  /// Ids of the source to those of the sink.
+  std::map<std::string, std::string> experiments_;
 };
 
-Result<TransferCounts> TransferInFolder(Environment& environment, TransferSource& source,
-                                        TransferSink& sink) {
-  const std::filesystem::path scratch =
-      environment.workspace().CacheDir() / ("transfer-" + std::to_string(getpid()));
-  MILL_RETURN_IF_ERROR(base::MakeDirectories(scratch));
-  const Context context = environment.MakeContext();
-  Result<TransferCounts> counts = Transfer(context, source, sink, scratch);
-  std::error_code ignored;
-  std::filesystem::remove_all(scratch, ignored);
-  return counts;
-}
-
-cli::Document Told(const TransferCounts& counts, const std::string& what) {
-  cli::Document document;
-  const auto number = [](std::int64_t n) { return base::FormatCount(n); };
-  document.lines.push_back(
-      what + " " + number(counts.experiments) + " experiments, " + number(counts.runs) +
-      " runs with " + number(counts.points) + " metric values, " + number(counts.logged_models) +
-      " logged models, " + number(counts.models) + " registered models with " +
-      number(counts.versions) + " versions, " + number(counts.files) + " files");
-  for (const std::string& location : counts.left_files) {
-    document.lines.push_back("files stay at " + location +
-                             ": only clients with its credentials can read them");
+class DrySink final : public TransferSink, public GenaiSink {
+ public:
+  Result<tracking::Experiment> PutExperiment(const tracking::Experiment& experiment) override {
+    return experiment;
   }
-  document.json = base::DumpJson({{"experiments", counts.experiments},
-                                  {"runs", counts.runs},
-                                  {"metric_values", counts.points},
-                                  {"logged_models", counts.logged_models},
-                                  {"registered_models", counts.models},
-                                  {"versions", counts.versions},
-                                  {"files", counts.files},
-                                  {"left_files", counts.left_files}});
-  return document;
-}
-
-// What a text names: a server, a database file or a folder.
-enum class Form { kRest, kSqlite, kFiles };
-
-Result<std::pair<Form, std::string>> FormOf(const std::string& where, bool must_exist) {
-  if (where.starts_with("http://") || where.starts_with("https://")) {
-    return std::pair{Form::kRest, where};
+  Result<std::string> PutRun(const tracking::Experiment&, const TransferRun&) override {
+    return std::string();
   }
-  const bool is_sqlite_uri = where.starts_with("sqlite:///");
-  std::string path = where;
-  if (is_sqlite_uri) {
-    path = where.substr(std::string_view("sqlite:///").size());
-  } else if (where.starts_with("file://")) {
-    path = where.substr(std::string_view("file://").size());
-  } else if (where.find("://") != std::string::npos) {
-    return base::InvalidArgument("\"" + where +
-                                 "\" is none of MLflow's stores that can be reached "
-                                 "from here")
-        .Hint(
-            "wanted http(s)://HOST:PORT, sqlite:///FILE, or a folder; other databases through a "
-            "running `mlflow server`");
+  Result<std::string> PutLoggedModel(const tracking::Experiment&,
+                                     const tracking::LoggedModel&) override {
+    return std::string();
   }
-  std::error_code code;
-  if (must_exist && !std::filesystem::exists(path, code)) {
-    return base::NotFound("\"" + path + "\" does not exist");
+  Result<void> PutModel(const TransferModel&) override { return {}; }
+  Result<void> PutFile(const std::string&, const std::string&,
+                       const std::filesystem::path&) override {
+    return {};
   }
-  const bool is_database = is_sqlite_uri || std::filesystem::is_regular_file(path, code) ||
-                           (!must_exist && path.ends_with(".db"));
-  return std::pair{is_database ? Form::kSqlite : Form::kFiles, path};
-}
+  Result<void> Finish(const tracking::Experiment&, bool) override { return {}; }
+  GenaiSink& genai() override { return *this; }
+  Result<std::optional<std::string>> PutTrace(const tracking::Experiment&,
+                                              const TransferTrace&) override {
+    return std::optional(std::string());
+  }
+  Result<bool> PutIssue(const tracking::Experiment&, const tracking::Issue&) override {
+    return true;
+  }
+  Result<bool> PutScorer(const tracking::Experiment&,
+                         const std::vector<tracking::ScorerVersion>&) override {
+    return true;
+  }
+  Result<bool> PutDataset(const TransferDataset&) override { return true; }
+  Result<bool> PutWebhook(const tracking::Webhook&) override { return true; }
+};
 
 }  // namespace
 
-namespace internal {
-
-std::string UrlEncode(std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~' || c == '/') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
+void TransferStore::Skip(std::string_view what, std::string_view why, std::int64_t n) {
+  const auto known = std::find_if(skips_.begin(), skips_.end(), [&](const TransferSkip& skip) {
+    return skip.what == what && skip.why == why;
+  });
+  if (known != skips_.end()) {
+    known->n += n;
+  } else {
+    skips_.push_back({std::string(what), std::string(why), n});
   }
-  return out;
 }
 
-}  // namespace internal
+std::unique_ptr<TransferSink> MakeDrySink() {
+  return std::make_unique<DrySink>();
+}
 
 Result<TransferCounts> Transfer(const Context& context, TransferSource& source, TransferSink& sink,
-                                const std::filesystem::path& scratch) {
+                                const std::optional<std::filesystem::path>& scratch) {
   return Transferrer(context, source, sink, scratch).Run();
-}
-
-Result<std::unique_ptr<TransferSource>> OpenMlflowSource(const std::string& where) {
-  MILL_ASSIGN_OR_RETURN(const auto form, FormOf(where, /*must_exist=*/true));
-  switch (form.first) {
-    case Form::kRest:
-      return internal::OpenRestSource(form.second);
-    case Form::kSqlite:
-      return internal::OpenSqliteSource(form.second);
-    case Form::kFiles:
-      break;
-  }
-  return internal::OpenFilesSource(form.second);
-}
-
-Result<std::unique_ptr<TransferSink>> OpenMlflowSink(const std::string& where) {
-  MILL_ASSIGN_OR_RETURN(const auto form, FormOf(where, /*must_exist=*/false));
-  switch (form.first) {
-    case Form::kRest:
-      return internal::OpenRestSink(form.second);
-    case Form::kSqlite:
-      return internal::OpenSqliteSink(form.second);
-    case Form::kFiles:
-      break;
-  }
-  return internal::OpenFilesSink(form.second);
-}
-
-Result<cli::Document> ImportMlflow(Environment& environment, const std::string& from) {
-  MILL_ASSIGN_OR_RETURN(const auto source, OpenMlflowSource(from));
-  const auto sink = MakeWorkspaceSink(environment);
-  MILL_ASSIGN_OR_RETURN(const TransferCounts counts, TransferInFolder(environment, *source, *sink));
-  return Told(counts, "imported");
-}
-
-Result<cli::Document> ExportMlflow(Environment& environment, const std::string& to) {
-  MILL_ASSIGN_OR_RETURN(const auto sink, OpenMlflowSink(to));
-  const auto source = MakeWorkspaceSource(environment);
-  MILL_ASSIGN_OR_RETURN(const TransferCounts counts, TransferInFolder(environment, *source, *sink));
-  return Told(counts, "exported");
 }
 
 }  // namespace millrace::app

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/internal/transfer_files.h"
 #include "app/internal/transfer_forms.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -42,7 +43,9 @@ std::string_view StageText(tracking::LifecycleStage stage) {
 
 class FilesSink final : public TransferSink {
  public:
-  explicit FilesSink(fs::path root) : root_(std::move(root)) {}
+  explicit FilesSink(fs::path root) : root_(std::move(root)), genai_(MakeFilesGenaiSink()) {}
+
+  GenaiSink& genai() override { return *genai_; }
 
   Result<tracking::Experiment> PutExperiment(const tracking::Experiment& experiment) override {
     tracking::Experiment there = experiment;
@@ -223,6 +226,7 @@ class FilesSink final : public TransferSink {
   }
 
   fs::path root_;
+  std::unique_ptr<GenaiSink> genai_;
 };
 
 }  // namespace

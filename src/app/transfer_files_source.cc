@@ -7,12 +7,10 @@
 #include <map>
 #include <system_error>
 
+#include "app/internal/transfer_files.h"
 #include "app/internal/transfer_forms.h"
-#include "base/file.h"
-#include "base/yaml.h"
 
 namespace millrace::app::internal {
-namespace {
 
 namespace fs = std::filesystem;
 using base::YamlNode;
@@ -32,6 +30,23 @@ std::optional<std::int64_t> IntOf(const YamlNode& node, std::string_view key) {
   const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
   return read.ec == std::errc() ? std::optional(number) : std::nullopt;
 }
+
+Result<tracking::Tags> ReadPairs(const fs::path& folder) {
+  tracking::Tags pairs;
+  MILL_ASSIGN_OR_RETURN(const std::vector<std::string> names, FilesBelow(folder));
+  for (const std::string& name : names) {
+    MILL_ASSIGN_OR_RETURN(pairs[name], base::ReadFile(folder / name));
+  }
+  return pairs;
+}
+
+std::string NearestFolder(const std::string& location, const fs::path& beside) {
+  const std::optional<fs::path> folder = LocalFolder(location);
+  std::error_code code;
+  return folder && !fs::is_directory(*folder, code) ? beside.string() : location;
+}
+
+namespace {
 
 tracking::LifecycleStage LifecycleOf(const YamlNode& node) {
   return TextOf(node, "lifecycle_stage") == "deleted" ? tracking::LifecycleStage::kDeleted
@@ -67,16 +82,6 @@ Result<std::vector<fs::path>> FoldersIn(const fs::path& folder) {
   return folders;
 }
 
-// One file a key, slashes of the key as folders.
-Result<tracking::Tags> ReadPairs(const fs::path& folder) {
-  tracking::Tags pairs;
-  MILL_ASSIGN_OR_RETURN(const std::vector<std::string> names, FilesBelow(folder));
-  for (const std::string& name : names) {
-    MILL_ASSIGN_OR_RETURN(pairs[name], base::ReadFile(folder / name));
-  }
-  return pairs;
-}
-
 // "timestamp value step", the step missing in the oldest files; further fields name a data set.
 Result<std::vector<tracking::MetricPoint>> ReadHistory(const fs::path& file) {
   MILL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file));
@@ -110,7 +115,10 @@ Result<std::vector<tracking::MetricPoint>> ReadHistory(const fs::path& file) {
 
 class FilesSource final : public TransferSource {
  public:
-  explicit FilesSource(fs::path root) : root_(std::move(root)) {}
+  explicit FilesSource(fs::path root)
+      : root_(std::move(root)), genai_(MakeFilesGenaiSource(folders_)) {}
+
+  GenaiSource& genai() override { return *genai_; }
 
   Result<std::vector<tracking::Experiment>> Experiments() override {
     std::vector<tracking::Experiment> experiments;
@@ -170,7 +178,8 @@ class FilesSource final : public TransferSource {
       model.experiment_id = experiment.id;
       model.name = TextOf(meta, "name");
       model.source_run_id = TextOf(meta, "source_run_id");
-      model.artifact_location = Nearest(TextOf(meta, "artifact_location"), folder / "artifacts");
+      model.artifact_location =
+          NearestFolder(TextOf(meta, "artifact_location"), folder / "artifacts");
       model.model_type = TextOf(meta, "model_type");
       model.status = static_cast<tracking::LoggedModelStatus>(IntOf(meta, "status").value_or(2));
       model.creation_time_ms = IntOf(meta, "creation_timestamp").value_or(0);
@@ -201,13 +210,6 @@ class FilesSource final : public TransferSource {
   }
 
  private:
-  // A store that was moved or copied still has its artifacts beside its meta.yaml.
-  static std::string Nearest(const std::string& location, const fs::path& beside) {
-    const std::optional<fs::path> folder = LocalFolder(location);
-    std::error_code code;
-    return folder && !fs::is_directory(*folder, code) ? beside.string() : location;
-  }
-
   static Result<TransferRun> ReadRun(const fs::path& experiment, const fs::path& folder,
                                      const YamlNode& meta) {
     TransferRun read;
@@ -220,7 +222,7 @@ class FilesSource final : public TransferSource {
         std::clamp<std::int64_t>(IntOf(meta, "status").value_or(3), 1, 5));
     info.start_time_ms = IntOf(meta, "start_time").value_or(0);
     info.end_time_ms = IntOf(meta, "end_time");
-    info.artifact_uri = Nearest(TextOf(meta, "artifact_uri"), folder / "artifacts");
+    info.artifact_uri = NearestFolder(TextOf(meta, "artifact_uri"), folder / "artifacts");
     info.lifecycle = LifecycleOf(meta);
     MILL_ASSIGN_OR_RETURN(read.run.params, ReadPairs(folder / "params"));
     MILL_ASSIGN_OR_RETURN(read.run.tags, ReadPairs(folder / "tags"));
@@ -307,6 +309,7 @@ class FilesSource final : public TransferSource {
 
   fs::path root_;
   std::map<std::string, fs::path> folders_;
+  std::unique_ptr<GenaiSource> genai_;
 };
 
 }  // namespace

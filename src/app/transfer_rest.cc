@@ -2,11 +2,11 @@
 // Speaking to an MLflow tracking server: calls, errors, members of its objects.
 #include "app/internal/transfer_rest.h"
 
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 
-#include "app/internal/transfer_forms.h"
 #include "base/json.h"
 
 namespace millrace::app::internal {
@@ -86,6 +86,9 @@ Result<void> Check(const net::ClientResponse& response, const std::string& what)
   if (code == "RESOURCE_ALREADY_EXISTS") {
     return base::AlreadyExists(text);
   }
+  if (code == "NOT_IMPLEMENTED" || code == "FEATURE_DISABLED" || response.status == 501) {
+    return Error(base::ErrorCode::kUnimplemented, text);
+  }
   if (response.status == 404) {
     return base::NotFound(text);
   }
@@ -97,6 +100,22 @@ Result<void> Check(const net::ClientResponse& response, const std::string& what)
 
 }  // namespace
 
+std::string UrlEncode(std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~' || c == '/') {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
 Result<Rest> Rest::Connect(const std::string& url) {
   net::ClientOptions options;
   options.request_timeout = std::chrono::minutes(5);
@@ -106,7 +125,7 @@ Result<Rest> Rest::Connect(const std::string& url) {
 }
 
 Result<Json> Rest::Call(std::string_view method, const std::string& path, const Json& body) {
-  const std::string target = "/api/2.0/mlflow/" + path;
+  const std::string target = path.starts_with("/api/") ? path : "/api/2.0/mlflow/" + path;
   MILL_ASSIGN_OR_RETURN(const net::ClientResponse response,
                         client_.Send(method, target, method == "GET" ? "" : body.dump(),
                                      {{"Content-Type", "application/json"}}));
@@ -125,6 +144,13 @@ Result<void> Rest::Put(const std::string& target, std::string_view bytes) {
       const net::ClientResponse response,
       client_.Send("PUT", target, bytes, {{"Content-Type", "application/octet-stream"}}));
   return Check(response, "PUT " + target);
+}
+
+Result<void> Rest::PostRaw(const std::string& target, std::string_view body,
+                           const std::vector<std::pair<std::string, std::string>>& headers) {
+  MILL_ASSIGN_OR_RETURN(const net::ClientResponse response,
+                        client_.Send("POST", target, body, headers));
+  return Check(response, "POST " + target);
 }
 
 std::string ProxyPath(const std::string& location) {

@@ -18,7 +18,10 @@ using Json = nlohmann::json;
 // A server gives ids itself: runs and models get new ones, and the old ones are tags.
 class RestSink final : public TransferSink {
  public:
-  explicit RestSink(Rest rest) : rest_(std::move(rest)) {}
+  explicit RestSink(Rest rest)
+      : rest_(std::move(rest)), genai_(MakeRestGenaiSink(rest_, new_runs_)) {}
+
+  GenaiSink& genai() override { return *genai_; }
 
   Result<tracking::Experiment> PutExperiment(const tracking::Experiment& experiment) override {
     tracking::Experiment there = experiment;
@@ -58,6 +61,7 @@ class RestSink final : public TransferSink {
     Json json;
     if (!ListOf(earlier, "runs").empty()) {
       json = ListOf(earlier, "runs")[0].at("info");
+      new_runs_[info.run_id] = TextOf(json, "run_id");
       if (LifecycleOf(json) == tracking::LifecycleStage::kDeleted) {
         return TextOf(json, "artifact_uri");  // complete: deleting is the last step
       }
@@ -89,18 +93,30 @@ class RestSink final : public TransferSink {
   Result<std::string> PutLoggedModel(const tracking::Experiment& there,
                                      const tracking::LoggedModel& model) override {
     const auto run = new_runs_.find(model.source_run_id);
-    tracking::Tags tags = model.tags;
-    tags[kOldModelTag] = model.model_id;
     MILL_ASSIGN_OR_RETURN(
-        const Json made,
-        rest_.Post("logged-models",
-                   {{"experiment_id", there.id},
-                    {"name", model.name},
-                    {"model_type", model.model_type},
-                    {"source_run_id", run == new_runs_.end() ? model.source_run_id : run->second},
-                    {"params", ListFrom(model.params)},
-                    {"tags", ListFrom(tags)}}));
-    const Json info = made.at("model").at("info");
+        const Json earlier,
+        rest_.Post("logged-models/search", {{"experiment_ids", Json::array({there.id})},
+                                            {"max_results", 1},
+                                            {"filter", "tags.`" + std::string(kOldModelTag) +
+                                                           "` = '" + model.model_id + "'"}}));
+    Json found;
+    if (!ListOf(earlier, "models").empty()) {
+      found = ListOf(earlier, "models")[0];
+    } else {
+      tracking::Tags tags = model.tags;
+      tags[kOldModelTag] = model.model_id;
+      MILL_ASSIGN_OR_RETURN(
+          const Json made,
+          rest_.Post("logged-models",
+                     {{"experiment_id", there.id},
+                      {"name", model.name},
+                      {"model_type", model.model_type},
+                      {"source_run_id", run == new_runs_.end() ? model.source_run_id : run->second},
+                      {"params", ListFrom(model.params)},
+                      {"tags", ListFrom(tags)}}));
+      found = made.at("model");
+    }
+    const Json info = found.at("info");
     const std::string id = TextOf(info, "model_id");
     new_models_[model.model_id] = id;
     MILL_RETURN_IF_ERROR(
@@ -120,14 +136,17 @@ class RestSink final : public TransferSink {
         rest_.Post("registered-models/create", {{"name", name},
                                                 {"description", model.model.description},
                                                 {"tags", ListFrom(model.model.tags)}});
-    if (!made.ok()) {
-      // A second transfer finds the model with its versions.
-      return made.error().code() == base::ErrorCode::kAlreadyExists ? Result<void>()
-                                                                    : Result<void>(made.error());
-    }
     std::map<std::int64_t, std::string> numbers;
+    if (!made.ok()) {
+      if (made.error().code() != base::ErrorCode::kAlreadyExists) {
+        return made.error();
+      }
+      MILL_ASSIGN_OR_RETURN(numbers, KnownVersions(name));
+    }
     for (const tracking::ModelVersion& version : model.versions) {
-      MILL_RETURN_IF_ERROR(PutVersion(version, numbers));
+      if (!numbers.contains(version.version)) {
+        MILL_RETURN_IF_ERROR(PutVersion(version, numbers));
+      }
     }
     for (const auto& [alias, version] : model.model.aliases) {
       if (numbers.contains(version)) {
@@ -222,6 +241,29 @@ class RestSink final : public TransferSink {
     return {};
   }
 
+  // Numbers of the versions that an earlier transfer made, by those of the source.
+  Result<std::map<std::int64_t, std::string>> KnownVersions(std::string name) {
+    for (std::size_t at = 0; (at = name.find('\'', at)) != std::string::npos; at += 2) {
+      name.replace(at, 1, "\\'");
+    }
+    std::map<std::int64_t, std::string> numbers;
+    std::string token;
+    do {
+      MILL_ASSIGN_OR_RETURN(
+          const Json page,
+          rest_.Get("model-versions/search?max_results=1000&filter=" +
+                    UrlEncode("name = '" + name + "'") + "&page_token=" + UrlEncode(token)));
+      for (const Json& found : ListOf(page, "model_versions")) {
+        const tracking::Tags tags = PairsOf(found, "tags");
+        if (const auto old = tags.find(kOldVersionTag); old != tags.end()) {
+          numbers[std::strtoll(old->second.c_str(), nullptr, 10)] = TextOf(found, "version");
+        }
+      }
+      token = TextOf(page, "next_page_token");
+    } while (!token.empty());
+    return numbers;
+  }
+
   Result<void> PutVersion(const tracking::ModelVersion& version,
                           std::map<std::int64_t, std::string>& numbers) {
     Json body = {
@@ -256,8 +298,9 @@ class RestSink final : public TransferSink {
   }
 
   Rest rest_;
-  std::map<std::string, std::string> new_runs_;
-  std::map<std::string, std::string> new_models_;
+  IdMap new_runs_;
+  IdMap new_models_;
+  std::unique_ptr<GenaiSink> genai_;
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr int kPage = 1000;
+constexpr const char* kIsPrompt = "tags.`mlflow.prompt.is_prompt` = 'true'";
 
 tracking::Run RunFrom(const Json& json) {
   tracking::Run run;
@@ -70,7 +71,9 @@ tracking::Run RunFrom(const Json& json) {
 
 class RestSource final : public TransferSource {
  public:
-  explicit RestSource(Rest rest) : rest_(std::move(rest)) {}
+  explicit RestSource(Rest rest) : rest_(std::move(rest)), genai_(MakeRestGenaiSource(rest_)) {}
+
+  GenaiSource& genai() override { return *genai_; }
 
   Result<std::vector<tracking::Experiment>> Experiments() override {
     std::vector<tracking::Experiment> experiments;
@@ -147,14 +150,14 @@ class RestSource final : public TransferSource {
   Result<std::vector<TransferModel>> Models() override {
     std::vector<TransferModel> models;
     // Prompts are registered models that a search leaves out unless it asks for them.
-    for (const char* filter : {"", "tags.`mlflow.prompt.is_prompt` = 'true'"}) {
+    for (const std::string& filter : {std::string(), std::string(kIsPrompt)}) {
       std::string token;
       do {
         MILL_ASSIGN_OR_RETURN(const Json page,
                               rest_.Get("registered-models/search?max_results=1000&filter=" +
                                         UrlEncode(filter) + "&page_token=" + UrlEncode(token)));
         for (const Json& item : ListOf(page, "registered_models")) {
-          MILL_ASSIGN_OR_RETURN(TransferModel model, ModelFrom(item));
+          MILL_ASSIGN_OR_RETURN(TransferModel model, ModelFrom(item, filter));
           models.push_back(std::move(model));
         }
         token = TextOf(page, "next_page_token");
@@ -233,7 +236,8 @@ class RestSource final : public TransferSource {
     return model;
   }
 
-  Result<TransferModel> ModelFrom(const Json& item) {
+  // @param filter  kIsPrompt for a prompt: versions too are left out unless asked for
+  Result<TransferModel> ModelFrom(const Json& item, const std::string& filter) {
     TransferModel read;
     read.model.name = TextOf(item, "name");
     read.model.description = TextOf(item, "description");
@@ -252,7 +256,8 @@ class RestSource final : public TransferSource {
       MILL_ASSIGN_OR_RETURN(
           const Json page,
           rest_.Get("model-versions/search?max_results=1000&filter=" +
-                    UrlEncode("name = '" + name + "'") + "&page_token=" + UrlEncode(token)));
+                    UrlEncode("name = '" + name + "'" + (filter.empty() ? "" : " AND " + filter)) +
+                    "&page_token=" + UrlEncode(token)));
       for (const Json& found : ListOf(page, "model_versions")) {
         tracking::ModelVersion version;
         version.name = read.model.name;
@@ -298,6 +303,7 @@ class RestSource final : public TransferSource {
   }
 
   Rest rest_;
+  std::unique_ptr<GenaiSource> genai_;
 };
 
 }  // namespace

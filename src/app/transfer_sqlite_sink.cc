@@ -17,10 +17,12 @@ namespace fs = std::filesystem;
 using store::Row;
 using store::Value;
 
-// Writes into a database that MLflow made, so that its tables are those of the user's version.
+// Writes into a database that MLflow made, so that its tables are those of the user's version. Rows
+// that others name are updated, never replaced: replacing one deletes or empties those others.
 class SqliteSink final : public TransferSink {
  public:
-  explicit SqliteSink(std::unique_ptr<store::Metadata> database) : database_(std::move(database)) {}
+  explicit SqliteSink(std::unique_ptr<store::Metadata> database)
+      : database_(std::move(database)), genai_(MakeSqliteGenaiSink(*database_)) {}
 
   Result<void> Look() {
     MILL_ASSIGN_OR_RETURN(const bool has_models, database_->HasTable("logged_models"));
@@ -74,9 +76,16 @@ class SqliteSink final : public TransferSink {
     const std::string artifacts = there.artifact_location + "/" + info.run_id + "/artifacts";
     MILL_ASSIGN_OR_RETURN(auto transaction, store::Transaction::Begin(*database_));
     MILL_RETURN_IF_ERROR(database_->Execute(
-        "INSERT OR REPLACE INTO runs (run_uuid, name, source_type, source_name, entry_point_name, "
-        "user_id, status, start_time, end_time, source_version, lifecycle_stage, artifact_uri, "
-        "experiment_id, deleted_time) VALUES (?, ?, 'UNKNOWN', '', '', ?, ?, ?, ?, '', ?, ?, ?, ?)",
+        "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, "
+        "user_id, status, start_time, end_time, source_version, lifecycle_stage, "
+        "artifact_uri, experiment_id, deleted_time) VALUES (?, ?, 'UNKNOWN', '', '', ?, ?, ?, "
+        "?, '', ?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
+        "source_type = excluded.source_type, source_name = excluded.source_name, "
+        "entry_point_name = excluded.entry_point_name, user_id = excluded.user_id, status = "
+        "excluded.status, start_time = excluded.start_time, end_time = excluded.end_time, "
+        "source_version = excluded.source_version, lifecycle_stage = "
+        "excluded.lifecycle_stage, artifact_uri = excluded.artifact_uri, experiment_id = "
+        "excluded.experiment_id, deleted_time = excluded.deleted_time",
         {info.run_id, info.run_name, info.user_id,
          std::string(tracking::RunStatusName(info.status)), info.start_time_ms,
          OrNull(info.end_time_ms), std::string(tracking::LifecycleName(info.lifecycle)), artifacts,
@@ -106,9 +115,15 @@ class SqliteSink final : public TransferSink {
     const Value experiment = std::int64_t{std::stoll(there.id)};
     MILL_ASSIGN_OR_RETURN(auto transaction, store::Transaction::Begin(*database_));
     MILL_RETURN_IF_ERROR(database_->Execute(
-        "INSERT OR REPLACE INTO logged_models (model_id, experiment_id, name, artifact_location, "
-        "creation_timestamp_ms, last_updated_timestamp_ms, status, lifecycle_stage, model_type, "
-        "source_run_id) VALUES (?, ?, ?, ?, ?, ?, ?, 'active', ?, ?)",
+        "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, "
+        "creation_timestamp_ms, last_updated_timestamp_ms, status, lifecycle_stage, "
+        "model_type, source_run_id) VALUES (?, ?, ?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT "
+        "DO UPDATE SET experiment_id = excluded.experiment_id, name = "
+        "excluded.name, artifact_location = excluded.artifact_location, creation_timestamp_ms "
+        "= excluded.creation_timestamp_ms, last_updated_timestamp_ms = "
+        "excluded.last_updated_timestamp_ms, status = excluded.status, lifecycle_stage = "
+        "excluded.lifecycle_stage, model_type = excluded.model_type, source_run_id = "
+        "excluded.source_run_id",
         {model.model_id, experiment, model.name, artifacts, model.creation_time_ms,
          model.last_update_time_ms, static_cast<std::int64_t>(model.status),
          OrNull(model.model_type), OrNull(model.source_run_id)}));
@@ -142,8 +157,10 @@ class SqliteSink final : public TransferSink {
     MILL_ASSIGN_OR_RETURN(auto transaction, store::Transaction::Begin(*database_));
     const std::string& name = model.model.name;
     MILL_RETURN_IF_ERROR(database_->Execute(
-        "INSERT OR REPLACE INTO registered_models (name, creation_time, last_updated_time, "
-        "description) VALUES (?, ?, ?, ?)",
+        "INSERT INTO registered_models (name, creation_time, last_updated_time, description) "
+        "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET creation_time = "
+        "excluded.creation_time, last_updated_time = excluded.last_updated_time, description "
+        "= excluded.description",
         {name, model.model.creation_time_ms, model.model.last_update_time_ms,
          OrNull(model.model.description)}));
     for (const auto& [key, value] : model.model.tags) {
@@ -153,9 +170,13 @@ class SqliteSink final : public TransferSink {
     }
     for (const tracking::ModelVersion& version : model.versions) {
       MILL_RETURN_IF_ERROR(database_->Execute(
-          "INSERT OR REPLACE INTO model_versions (name, version, creation_time, "
-          "last_updated_time, description, current_stage, source, run_id, status, "
-          "storage_location) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'READY', ?)",
+          "INSERT INTO model_versions (name, version, creation_time, last_updated_time, "
+          "description, current_stage, source, run_id, status, storage_location) VALUES (?, ?, "
+          "?, ?, ?, ?, ?, ?, 'READY', ?) ON CONFLICT DO UPDATE SET "
+          "creation_time = excluded.creation_time, last_updated_time = "
+          "excluded.last_updated_time, description = excluded.description, current_stage = "
+          "excluded.current_stage, source = excluded.source, run_id = excluded.run_id, status = "
+          "excluded.status, storage_location = excluded.storage_location",
           {name, version.version, version.creation_time_ms, version.last_update_time_ms,
            OrNull(version.description), version.stage, version.source, OrNull(version.run_id),
            OrNull(version.storage_location)}));
@@ -173,6 +194,8 @@ class SqliteSink final : public TransferSink {
     }
     return transaction.Commit();
   }
+
+  GenaiSink& genai() override { return *genai_; }
 
   Result<void> PutFile(const std::string& location, const std::string& path,
                        const fs::path& file) override {
@@ -278,6 +301,7 @@ class SqliteSink final : public TransferSink {
   }
 
   std::unique_ptr<store::Metadata> database_;
+  std::unique_ptr<GenaiSink> genai_;
   fs::path artifact_root_;
 };
 

@@ -18,7 +18,7 @@ using store::Value;
 class SqliteSource final : public TransferSource {
  public:
   explicit SqliteSource(std::unique_ptr<store::Metadata> database)
-      : database_(std::move(database)) {}
+      : database_(std::move(database)), genai_(MakeSqliteGenaiSource(*database_)) {}
 
   /// Which of the later tables there are.
   Result<void> Look() {
@@ -157,15 +157,18 @@ class SqliteSource final : public TransferSource {
                          const fs::path&) override {
     return LocalFetch(location, path);
   }
+  GenaiSource& genai() override { return *genai_; }
+
+  Result<std::uint64_t> CountRuns(const tracking::Experiment& experiment) override {
+    MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                          database_->Query("SELECT COUNT(*) FROM runs WHERE experiment_id = ?",
+                                           {std::stoll(experiment.id)}));
+    return static_cast<std::uint64_t>(Int(rows[0][0]));
+  }
 
  private:
   Result<tracking::Tags> Pairs(std::string_view sql, std::initializer_list<Value> params) {
-    MILL_ASSIGN_OR_RETURN(const std::vector<Row> rows, database_->Query(sql, params));
-    tracking::Tags pairs;
-    for (const Row& row : rows) {
-      pairs[Text(row[0])] = Text(row[1]);
-    }
-    return pairs;
+    return internal::Pairs(*database_, sql, params);
   }
 
   Result<void> ReadData(TransferRun& read) {
@@ -276,6 +279,7 @@ class SqliteSource final : public TransferSource {
   }
 
   std::unique_ptr<store::Metadata> database_;
+  std::unique_ptr<GenaiSource> genai_;
   bool has_models_ = false;
   bool has_datasets_ = false;
   bool has_aliases_ = false;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "app/artifact_files.h"
+#include "app/internal/transfer_forms.h"
 #include "app/local_files.h"
 #include "app/transfer.h"
 #include "base/hash.h"
@@ -18,7 +19,8 @@ constexpr std::size_t kMostMetrics = 1000;
 
 class WorkspaceSource final : public TransferSource {
  public:
-  explicit WorkspaceSource(Environment& environment) : environment_(environment) {}
+  WorkspaceSource(Environment& environment, std::unique_ptr<GenaiSource> genai)
+      : environment_(environment), genai_(std::move(genai)) {}
 
   Result<std::vector<tracking::Experiment>> Experiments() override {
     std::vector<tracking::Experiment> experiments;
@@ -97,6 +99,8 @@ class WorkspaceSource final : public TransferSource {
     return file;
   }
 
+  GenaiSource& genai() override { return *genai_; }
+
  private:
   Result<std::vector<tracking::MetricPoint>> History(const std::string& run_id,
                                                      const std::string& key) {
@@ -112,11 +116,13 @@ class WorkspaceSource final : public TransferSource {
   }
 
   Environment& environment_;
+  std::unique_ptr<GenaiSource> genai_;
 };
 
 class WorkspaceSink final : public TransferSink {
  public:
-  explicit WorkspaceSink(Environment& environment) : environment_(environment) {}
+  WorkspaceSink(Environment& environment, std::unique_ptr<GenaiSink> genai)
+      : environment_(environment), genai_(std::move(genai)) {}
 
   Result<tracking::Experiment> PutExperiment(const tracking::Experiment& experiment) override {
     return environment_.tracking().ImportExperiment(experiment, kOldExperimentTag);
@@ -175,6 +181,8 @@ class WorkspaceSink final : public TransferSink {
     return is_deleted ? environment_.tracking().DeleteExperiment(there.id) : Result<void>();
   }
 
+  GenaiSink& genai() override { return *genai_; }
+
  private:
   Result<void> PutParams(const std::string& run_id, const tracking::Tags& params) {
     std::vector<tracking::Param> some;
@@ -203,16 +211,21 @@ class WorkspaceSink final : public TransferSink {
   }
 
   Environment& environment_;
+  std::unique_ptr<GenaiSink> genai_;
 };
 
 }  // namespace
 
-std::unique_ptr<TransferSource> MakeWorkspaceSource(Environment& environment) {
-  return std::make_unique<WorkspaceSource>(environment);
+Result<std::unique_ptr<TransferSource>> MakeWorkspaceSource(Environment& environment) {
+  MILL_ASSIGN_OR_RETURN(auto genai, internal::MakeWorkspaceGenaiSource(environment));
+  return std::unique_ptr<TransferSource>(
+      std::make_unique<WorkspaceSource>(environment, std::move(genai)));
 }
 
-std::unique_ptr<TransferSink> MakeWorkspaceSink(Environment& environment) {
-  return std::make_unique<WorkspaceSink>(environment);
+Result<std::unique_ptr<TransferSink>> MakeWorkspaceSink(Environment& environment) {
+  MILL_ASSIGN_OR_RETURN(auto genai, internal::MakeWorkspaceGenaiSink(environment));
+  return std::unique_ptr<TransferSink>(
+      std::make_unique<WorkspaceSink>(environment, std::move(genai)));
 }
 
 }  // namespace millrace::app

@@ -240,10 +240,13 @@ class Actions {
                                          const ModelsOptions& options) = 0;
   virtual Result<Document> ModelsAudit(const Invocation& invocation,
                                        const ModelsOptions& options) = 0;
-  /// Copies everything of an MLflow store into the workspace, which is made if there is none.
-  virtual Result<Document> ImportMlflow(const Invocation& invocation, const std::string& from) = 0;
-  /// Copies everything of the workspace into an MLflow store.
-  virtual Result<Document> ExportMlflow(const Invocation& invocation, const std::string& to) = 0;
+  /// Copies everything of an MLflow store into the workspace, which is made if there is none; as a
+  /// dry run, only counts it.
+  virtual Result<Document> ImportMlflow(const Invocation& invocation, const std::string& from,
+                                        bool is_dry_run) = 0;
+  /// Copies everything of the workspace into an MLflow store; as a dry run, only counts it.
+  virtual Result<Document> ExportMlflow(const Invocation& invocation, const std::string& to,
+                                        bool is_dry_run) = 0;
   /// Deleted runs, their artifacts and bytes that nothing names: listed, or removed for good.
   virtual Result<Document> CollectGarbage(const Invocation& invocation,
                                           const GarbageOptions& options) = 0;

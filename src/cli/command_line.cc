@@ -175,21 +175,27 @@ void Builder::AddFeatures() {
 void Builder::AddTransfers() {
   CLI::App* from =
       Add(*AddGroup("import", "Bring what another tool keeps into the workspace"), "mlflow",
-          "Copy experiments, runs, metric histories, models and files; run ids stay",
+          "Copy experiments, runs, models, traces and what judges them, files; ids stay",
           "  millrace import mlflow http://127.0.0.1:5000 --workspace DIR\n"
           "  millrace import mlflow sqlite:///mlflow.db --workspace DIR\n"
           "  millrace import mlflow ./mlruns --workspace DIR",
-          [this] { return Show(actions_.ImportMlflow(parsed_.invocation, parsed_.location)); });
-  CLI::App* to =
-      Add(*AddGroup("export", "Copy the workspace into another tool's store"), "mlflow",
-          "Copy experiments, runs, metric histories, models and files",
-          "  millrace export mlflow http://127.0.0.1:5000 --workspace DIR\n"
-          "  millrace export mlflow ./mlruns --workspace DIR",
-          [this] { return Show(actions_.ExportMlflow(parsed_.invocation, parsed_.location)); });
+          [this] {
+            return Show(
+                actions_.ImportMlflow(parsed_.invocation, parsed_.location, parsed_.is_dry_run));
+          });
+  CLI::App* to = Add(*AddGroup("export", "Copy the workspace into another tool's store"), "mlflow",
+                     "Copy experiments, runs, models, traces and what judges them, files",
+                     "  millrace export mlflow http://127.0.0.1:5000 --workspace DIR\n"
+                     "  millrace export mlflow ./mlruns --workspace DIR",
+                     [this] {
+                       return Show(actions_.ExportMlflow(parsed_.invocation, parsed_.location,
+                                                         parsed_.is_dry_run));
+                     });
   for (CLI::App* app : {from, to}) {
     app->add_option("STORE", parsed_.location,
                     "http(s)://HOST:PORT, sqlite:///FILE, or the folder mlruns")
         ->required();
+    app->add_flag("--dry-run", parsed_.is_dry_run, "Only count what would be copied");
     AddProject(app);
   }
 }

@@ -215,11 +215,13 @@ class RecordingActions final : public Actions {
     models = options;
     return Answer("models audit", asked);
   }
-  Result<Document> ImportMlflow(const Invocation& asked, const std::string& from) override {
-    return Answer("import mlflow " + from, asked);
+  Result<Document> ImportMlflow(const Invocation& asked, const std::string& from,
+                                bool is_dry_run) override {
+    return Answer("import mlflow " + from + (is_dry_run ? " dry" : ""), asked);
   }
-  Result<Document> ExportMlflow(const Invocation& asked, const std::string& to) override {
-    return Answer("export mlflow " + to, asked);
+  Result<Document> ExportMlflow(const Invocation& asked, const std::string& to,
+                                bool is_dry_run) override {
+    return Answer("export mlflow " + to + (is_dry_run ? " dry" : ""), asked);
   }
   Result<Document> CollectGarbage(const Invocation& asked, const GarbageOptions& options) override {
     return Answer(
@@ -388,6 +390,10 @@ TEST_F(CommandLine, RunsAndExperimentsAreTaggedDeletedAndRestored) {
   EXPECT_EQ(actions.called, "import mlflow sqlite:///a.db");
   EXPECT_EQ(Run({"export", "mlflow", "./mlruns", "shop"}), 0);
   EXPECT_EQ(actions.called, "export mlflow ./mlruns");
+  EXPECT_EQ(Run({"import", "mlflow", "sqlite:///a.db", "--dry-run"}), 0);
+  EXPECT_EQ(actions.called, "import mlflow sqlite:///a.db dry");
+  EXPECT_EQ(Run({"export", "mlflow", "./mlruns", "--dry-run"}), 0);
+  EXPECT_EQ(actions.called, "export mlflow ./mlruns dry");
 }
 
 TEST_F(CommandLine, UnknownCommandsAndFlagsAreExitTwo) {

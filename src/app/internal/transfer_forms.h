@@ -21,8 +21,7 @@ Result<std::unique_ptr<TransferSource>> OpenSqliteSource(const std::filesystem::
 Result<std::unique_ptr<TransferSink>> OpenSqliteSink(const std::filesystem::path& file);
 Result<std::unique_ptr<TransferSource>> OpenRestSource(const std::string& url);
 Result<std::unique_ptr<TransferSink>> OpenRestSink(const std::string& url);
-
-/// Percent-encoded for a path (slashes stay) or a query.
-std::string UrlEncode(std::string_view text);
+Result<std::unique_ptr<GenaiSource>> MakeWorkspaceGenaiSource(Environment& environment);
+Result<std::unique_ptr<GenaiSink>> MakeWorkspaceGenaiSink(Environment& environment);
 
 }  // namespace millrace::app::internal

@@ -4,16 +4,24 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "app/transfer.h"
 #include "base/result.h"
 #include "net/http_client.h"
 #include "tracking/types.h"
 
 namespace millrace::app::internal {
+
+/// Percent-encoded for a path (slashes stay) or a query.
+std::string UrlEncode(std::string_view text);
 
 inline constexpr std::string_view kProxyScheme = "mlflow-artifacts:";
 
@@ -33,7 +41,7 @@ class Rest {
  public:
   static Result<Rest> Connect(const std::string& url);
 
-  /// @param path  below /api/2.0/mlflow/
+  /// @param path  from /api/ on, or below /api/2.0/mlflow/
   Result<nlohmann::json> Call(std::string_view method, const std::string& path,
                               const nlohmann::json& body);
   Result<nlohmann::json> Get(const std::string& path) { return Call("GET", path, {}); }
@@ -42,6 +50,8 @@ class Rest {
   }
   Result<std::string> Bytes(const std::string& target);
   Result<void> Put(const std::string& target, std::string_view bytes);
+  Result<void> PostRaw(const std::string& target, std::string_view body,
+                       const std::vector<std::pair<std::string, std::string>>& headers);
 
  private:
   explicit Rest(net::HttpClient client) : client_(std::move(client)) {}
@@ -53,5 +63,12 @@ class Rest {
 /// "mlflow-artifacts://host/0/run/artifacts".
 std::string ProxyPath(const std::string& location);
 std::string ProxyTarget(const std::string& path);
+
+/// Ids of the source to those that the server gave.
+using IdMap = std::map<std::string, std::string>;
+
+// The references outlive what is made.
+std::unique_ptr<GenaiSource> MakeRestGenaiSource(Rest& rest);
+std::unique_ptr<GenaiSink> MakeRestGenaiSink(Rest& rest, const IdMap& new_runs);
 
 }  // namespace millrace::app::internal

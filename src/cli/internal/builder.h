@@ -30,6 +30,7 @@ struct Parsed {
   bool is_deleted = false;
   std::string new_name;
   std::string location;
+  bool is_dry_run = false;
   std::string input;
   std::string output;
   std::string directory;
