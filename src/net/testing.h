@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of raw bytes, for tests of the server.
+// A server and a client of raw bytes, for tests.
 #pragma once
 
 #include <arpa/inet.h>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
+#include <utility>
 
 #include <gtest/gtest.h>
+
+#include "net/http_server.h"
 
 namespace millrace::net::testing {
 
@@ -79,6 +85,31 @@ inline std::size_t Count(const std::string& text, std::string_view part) {
     ++n;
   }
   return n;
+}
+
+/// A reply of plain text.
+inline Response Text(std::string body, int status = 200) {
+  Response response;
+  response.status = status;
+  response.content_type = "text/plain";
+  response.body = std::move(body);
+  return response;
+}
+
+inline std::unique_ptr<HttpServer> StartServer(ServerOptions options, Handler handler) {
+  Result<std::unique_ptr<HttpServer>> server =
+      HttpServer::Start(std::move(options), std::move(handler));
+  EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().ToString());
+  return std::move(server).value();
+}
+
+/// Until it is so, for at most 10 s.
+inline void WaitUntil(const std::function<bool()>& is_so) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!is_so() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(is_so());
 }
 
 }  // namespace millrace::net::testing
