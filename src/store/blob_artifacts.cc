@@ -100,6 +100,19 @@ Result<void> BlobArtifacts::AbortUpload(std::string_view upload_id) {
   return {};
 }
 
+Result<void> BlobArtifacts::CollectBlob(const BlobInfo& blob, const GarbageOptions& options,
+                                        Garbage& garbage) {
+  if (options.remove) {
+    MILL_ASSIGN_OR_RETURN(const bool is_gone, RemoveUnreferenced(blob));
+    if (!is_gone) {
+      return {};
+    }
+  }
+  ++garbage.n_blobs;
+  garbage.n_bytes += blob.size;
+  return {};
+}
+
 Result<std::int64_t> BlobArtifacts::CollectUploads(const GarbageOptions& options) {
   const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                   std::chrono::system_clock::now().time_since_epoch())

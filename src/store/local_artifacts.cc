@@ -283,14 +283,8 @@ Result<Garbage> LocalArtifacts::CollectGarbage(const GarbageOptions& options) {
     if (is_part) {
       continue;
     }
-    if (options.remove) {
-      MILL_ASSIGN_OR_RETURN(const bool is_gone, RemoveUnreferenced({.sha256 = name}));
-      if (!is_gone) {
-        continue;
-      }
-    }
-    ++garbage.n_blobs;
-    garbage.n_bytes += static_cast<std::uint64_t>(status.st_size);
+    const BlobInfo blob{.sha256 = name, .size = static_cast<std::uint64_t>(status.st_size)};
+    MILL_RETURN_IF_ERROR(CollectBlob(blob, options, garbage));
   }
   if (error) {
     return base::FromErrno(error.value(), "listing", blobs_dir_.string());

@@ -173,14 +173,7 @@ Result<Garbage> ObjectArtifacts::CollectGarbage(const GarbageOptions& options) {
   MILL_ASSIGN_OR_RETURN(garbage.n_uploads, CollectUploads(options));
   MILL_ASSIGN_OR_RETURN(const std::vector<BlobInfo> unreferenced, tables_.Unreferenced());
   for (const BlobInfo& blob : unreferenced) {
-    if (options.remove) {
-      MILL_ASSIGN_OR_RETURN(const bool is_gone, RemoveUnreferenced(blob));
-      if (!is_gone) {
-        continue;
-      }
-    }
-    ++garbage.n_blobs;
-    garbage.n_bytes += blob.size;
+    MILL_RETURN_IF_ERROR(CollectBlob(blob, options, garbage));
   }
   // Objects that no row names: of writers that died. Young ones may be of writers that live.
   const std::int64_t before_ms = std::chrono::duration_cast<std::chrono::milliseconds>(

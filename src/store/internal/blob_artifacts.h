@@ -32,6 +32,8 @@ class BlobArtifacts : public ArtifactStore {
   /// Removes bytes unless something names them by now. True where they are gone.
   virtual Result<bool> RemoveUnreferenced(const BlobInfo& blob) = 0;
 
+  /// Counts a blob that nothing names, removed before if that is asked for.
+  Result<void> CollectBlob(const BlobInfo& blob, const GarbageOptions& options, Garbage& garbage);
   /// Drops uploads begun before, or only counts them.
   Result<std::int64_t> CollectUploads(const GarbageOptions& options);
 
