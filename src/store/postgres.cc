@@ -2,7 +2,6 @@
 // PostgreSQL as the metadata database: a connection with its cache of prepared statements.
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <unordered_map>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "base/hash.h"
 #include "store/internal/database.h"
 #include "store/internal/postgres_dialect.h"
+#include "store/internal/postgres_values.h"
 
 namespace millrace::store {
 namespace {
@@ -19,15 +19,6 @@ namespace {
 // number that is committed is higher than all that were committed before it, as with SQLite. The
 // number is arbitrary ("millrace" in ASCII).
 constexpr const char* kBegin = "BEGIN; SELECT pg_advisory_xact_lock(7883958399838446437)";
-
-// Type numbers of pg_catalog.pg_type, which never change.
-constexpr Oid kBool = 16;
-constexpr Oid kInt8 = 20;
-constexpr Oid kInt2 = 21;
-constexpr Oid kInt4 = 23;
-constexpr Oid kFloat4 = 700;
-constexpr Oid kFloat8 = 701;
-constexpr Oid kNumeric = 1700;
 
 struct ResultDeleter {
   void operator()(PGresult* result) const { PQclear(result); }
@@ -51,6 +42,14 @@ std::string_view WithoutNewline(const char* message) {
     text.remove_suffix(1);
   }
   return text;
+}
+
+// How many rows a statement changed; PostgreSQL says nothing where that means nothing.
+std::int64_t CountOf(PGresult* result) {
+  std::int64_t n = 0;
+  const std::string_view count = PQcmdTuples(result);
+  std::from_chars(count.data(), count.data() + count.size(), n);
+  return n;
 }
 
 class Postgres final : public internal::Connection {
@@ -254,10 +253,7 @@ Result<std::int64_t> Postgres::Script(const std::string& sql) {
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) {
     return Failed(result.get(), sql);
   }
-  std::int64_t changes = 0;
-  const std::string_view count = PQcmdTuples(result.get());
-  std::from_chars(count.data(), count.data() + count.size(), changes);
-  return changes;
+  return CountOf(result.get());
 }
 
 Result<void> Postgres::Begin() {
@@ -303,19 +299,10 @@ Result<std::uint64_t> Postgres::DataVersion() {
   return std::hash<std::string>()(snapshot) >> 16;
 }
 
-// 'i', 'd', 't', 'n': what the kind of a parameter adds to the key of a statement.
-std::string KindsOf(std::span<const Value> params) {
-  std::string kinds;
-  for (const Value& value : params) {
-    kinds += "nidt"[value.index()];
-  }
-  return kinds;
-}
-
 Result<const Postgres::Statement*> Postgres::StatementOf(std::string_view sql,
                                                          std::span<const Value> params) {
   constexpr std::size_t kMostStatements = 256;
-  std::string key = KindsOf(params) + ":" + std::string(sql);
+  std::string key = internal::KindsOf(params) + ":" + std::string(sql);
   if (const auto found = statements_.find(key); found != statements_.end()) {
     return &found->second;
   }
@@ -329,13 +316,7 @@ Result<const Postgres::Statement*> Postgres::StatementOf(std::string_view sql,
     MILL_ASSIGN_OR_RETURN([[maybe_unused]] const auto n, Script("DEALLOCATE ALL"));
     statements_.clear();
   }
-  // Numbers say their type, so that `SELECT ?` is one; texts take the type that is wanted there.
-  std::vector<Oid> types;
-  for (const Value& value : params) {
-    types.push_back(std::holds_alternative<std::int64_t>(value) ? kInt8
-                    : std::holds_alternative<double>(value)     ? kFloat8
-                                                                : 0);
-  }
+  const std::vector<Oid> types = internal::TypesOf(params);
   const std::string name = "s" + std::to_string(++n_statements_);
   const ResultPointer result(PQprepare(connection_.get(), name.c_str(), translated.text.c_str(),
                                        static_cast<int>(types.size()), types.data()));
@@ -345,75 +326,9 @@ Result<const Postgres::Statement*> Postgres::StatementOf(std::string_view sql,
   return &statements_.emplace(std::move(key), Statement{name, params.size()}).first->second;
 }
 
-/// The parameters as texts.
-struct Texts {
-  std::vector<std::string> numbers;
-  std::vector<const char*> values;
-};
-
-Result<Texts> ToTexts(std::span<const Value> params) {
-  Texts texts;
-  texts.numbers.reserve(params.size());
-  std::array<char, 32> buffer;
-  for (const Value& value : params) {
-    if (const auto* text = std::get_if<std::string>(&value)) {
-      if (text->find('\0') != std::string::npos) {
-        return base::InvalidArgument("PostgreSQL keeps no NUL characters in texts; got one in \"" +
-                                     std::string(text->c_str()) + "\"");
-      }
-      texts.values.push_back(text->c_str());
-    } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-      const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), *integer).ptr;
-      texts.values.push_back(texts.numbers.emplace_back(buffer.data(), end).c_str());
-    } else if (const auto* real = std::get_if<double>(&value)) {
-      const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), *real).ptr;
-      texts.values.push_back(texts.numbers.emplace_back(buffer.data(), end).c_str());
-    } else {
-      texts.values.push_back(nullptr);
-    }
-  }
-  return texts;
-}
-
-template <typename Number>
-bool ParseAll(std::string_view text, Number& number) {
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return status == std::errc() && end == text.data() + text.size();
-}
-
-ValueView Column(const PGresult* result, int row, int column) {
-  if (PQgetisnull(result, row, column) != 0) {
-    return std::monostate();
-  }
-  const std::string_view text(PQgetvalue(result, row, column),
-                              static_cast<std::size_t>(PQgetlength(result, row, column)));
-  std::int64_t integer = 0;
-  double real = 0;
-  switch (PQftype(result, column)) {
-    case kBool:
-      return std::int64_t{text == "t" ? 1 : 0};
-    case kInt2:
-    case kInt4:
-    case kInt8:
-      ParseAll(text, integer);
-      return integer;
-    case kNumeric:  // a SUM of BIGINT
-      if (ParseAll(text, integer)) {
-        return integer;
-      }
-      [[fallthrough]];
-    case kFloat4:
-    case kFloat8:
-      ParseAll(text, real);
-      return real;
-    default:
-      return text;
-  }
-}
-
 Result<std::int64_t> Postgres::RunPrepared(const Statement& statement, std::string_view sql,
                                            std::span<const Value> params, const RowFunction* row) {
-  MILL_ASSIGN_OR_RETURN(const Texts texts, ToTexts(params));
+  MILL_ASSIGN_OR_RETURN(const internal::Texts texts, internal::ToTexts(params));
   PGconn* const connection = connection_.get();
   if (PQsendQueryPrepared(connection, statement.name.c_str(), static_cast<int>(params.size()),
                           texts.values.data(), nullptr, nullptr, /*resultFormat=*/0) == 0) {
@@ -430,14 +345,14 @@ Result<std::int64_t> Postgres::RunPrepared(const Statement& statement, std::stri
         if (row != nullptr) {
           values.resize(static_cast<std::size_t>(PQnfields(result.get())));
           for (std::size_t i = 0; i < values.size(); ++i) {
-            values[i] = Column(result.get(), 0, static_cast<int>(i));
+            values[i] = internal::Column(result.get(), 0, static_cast<int>(i));
           }
           (*row)(values);
         }
         break;
       case PGRES_TUPLES_OK:  // the end of the rows
       case PGRES_COMMAND_OK:
-        ParseAll(std::string_view(PQcmdTuples(result.get())), changes);
+        changes = CountOf(result.get());
         break;
       default:
         status = Failed(result.get(), sql);
