@@ -5,58 +5,27 @@
 #include <algorithm>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "app/artifact_files.h"
 #include "app/deployments.h"
 #include "app/evaluate_groups.h"
+#include "app/internal/step_params.h"
 #include "app/registration.h"
 #include "app/stages.h"
 #include "app/stages_serve.h"
 #include "app/step_result.h"
-#include "base/json.h"
 #include "base/number_format.h"
 #include "features/label.h"
 
 namespace millrace::app {
 namespace {
 
-using Json = nlohmann::json;
+using internal::CostParams;
+using internal::Params;
+using internal::SplitParams;
+using internal::SuiteParams;
 using pipelines::StepContext;
 using pipelines::StepInfo;
 using pipelines::StepResult;
-
-/// Texts of settings joined with a mark that none of them holds.
-std::string Params(const std::vector<std::string>& texts) {
-  std::string joined;
-  for (const std::string& text : texts) {
-    joined += text + '\x1f';
-  }
-  return joined;
-}
-
-std::string TimeOrOpen(const std::optional<Timestamp>& time) {
-  return time ? base::FormatTimestamp(*time) : "open";
-}
-
-std::string SplitParams(const features::SplitSpec& split) {
-  return Params({TimeOrOpen(split.train.from), TimeOrOpen(split.train.until),
-                 TimeOrOpen(split.validation.from), TimeOrOpen(split.validation.until),
-                 TimeOrOpen(split.test.from), TimeOrOpen(split.test.until)});
-}
-
-std::string CostParams(const evaluation::CostSpec& costs) {
-  return base::DumpJson({costs.true_positive, costs.false_positive, costs.false_negative,
-                         costs.true_negative, costs.unit});
-}
-
-std::string SuiteParams(const quality::Suite& suite) {
-  std::vector<std::string> texts = {suite.table.value};
-  for (const quality::Expectation& expectation : suite.expectations) {
-    texts.push_back(base::ConfigType<quality::Expectation>::ToJson(expectation));
-  }
-  return Params(texts);
-}
 
 /// Wraps a stage function: its output becomes the step's result, also when it fails half way.
 template <typename F>

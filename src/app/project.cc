@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 
+#include "app/internal/project_errors.h"
 #include "base/file.h"
 #include "base/nearest_name.h"
 
@@ -32,19 +33,6 @@ std::vector<fs::path> YamlFiles(const fs::path& root, const char* folder) {
 Result<base::YamlNode> ReadYaml(const fs::path& root, const fs::path& relative) {
   MILL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(root / relative));
   return base::YamlNode::Parse(text, relative.string());
-}
-
-/// An error and its companions go into the list one by one.
-void AddAll(const Error& error, base::ErrorList& errors) {
-  Error first(error.code(), error.message());
-  first = std::move(first).Hint(error.hint()).At(error.where());
-  for (const std::string& doing : error.context()) {
-    first = std::move(first).With(doing);
-  }
-  errors.Add(std::move(first));
-  for (const Error& other : error.others()) {
-    errors.Add(other);
-  }
 }
 
 class Loader {
@@ -88,7 +76,7 @@ class Loader {
     Result<base::YamlNode> node = ReadYaml(root_, relative);
     ++project_.n_files;
     if (!node.ok()) {
-      AddAll(node.error(), errors_);
+      internal::AddAll(node.error(), errors_);
       return std::nullopt;
     }
     return *node;
@@ -118,7 +106,7 @@ class Loader {
       tables = data::OrderByDependency(std::move(*tables));
     }
     if (!tables.ok()) {
-      AddAll(tables.error(), errors_);
+      internal::AddAll(tables.error(), errors_);
       return;
     }
     project_.tables = std::move(*tables);
@@ -290,7 +278,7 @@ class Loader {
     }
     const auto params = ReadLearnerParams(node);
     if (!params.ok()) {
-      AddAll(params.error(), errors_);
+      internal::AddAll(params.error(), errors_);
       return;
     }
     const auto checked = learners::CheckParams((*learner)->info(), *params);
@@ -443,57 +431,6 @@ Result<ProjectFile> ReadProjectFile(const fs::path& root) {
 
 Result<Project> LoadProject(const fs::path& root, const learners::LearnerRegistry& learners) {
   return Loader(root, learners).Load();
-}
-
-Result<std::unique_ptr<data::SqlEngine>> OpenProjectEngine(const Context& context,
-                                                           const Project& project, int threads) {
-  data::DuckDbOptions options;
-  options.threads = threads;
-  MILL_ASSIGN_OR_RETURN(std::unique_ptr<data::SqlEngine> engine, data::OpenDuckDb(options));
-  for (const auto& [name, source] : project.sources.sources) {
-    auto files = data::FindSourceFiles(source, project.root);
-    if (!files.ok()) {
-      return std::move(files).error().At(name.where).With("source " + name.value);
-    }
-    MILL_RETURN_IF_ERROR(engine->AddFiles(name.value, *files).With("source " + name.value));
-  }
-  for (const data::SqlTable& table : project.tables) {
-    auto made = engine->Query(context, "CREATE VIEW \"" + table.name + "\" AS " + table.sql);
-    if (!made.ok()) {
-      return std::move(made).error().At(table.where).With("table " + table.name);
-    }
-  }
-  return engine;
-}
-
-Result<std::vector<features::ViewPlan>> CompileProjectFeatures(const Project& project,
-                                                               data::SqlEngine& engine) {
-  const features::SchemaOf schema_of =
-      [&](std::string_view source) -> Result<std::vector<data::ColumnInfo>> {
-    const bool is_table =
-        std::any_of(project.tables.begin(), project.tables.end(),
-                    [&](const data::SqlTable& table) { return table.name == source; });
-    if (!is_table && project.FindSource(source) == nullptr) {
-      return base::NotFound("table or source \"" + std::string(source) + "\" does not exist");
-    }
-    return engine.Describe("SELECT * FROM \"" + std::string(source) + "\"");
-  };
-  std::vector<features::ViewPlan> plans;
-  base::ErrorList errors;
-  for (const features::FeatureFile& file : project.features) {
-    auto compiled = features::CompileFeatures(file, schema_of);
-    if (!compiled.ok()) {
-      AddAll(compiled.error(), errors);
-      continue;
-    }
-    for (features::ViewPlan& plan : *compiled) {
-      plans.push_back(std::move(plan));
-    }
-  }
-  if (!errors.empty()) {
-    return errors.ToError();
-  }
-  return plans;
 }
 
 Result<learners::Params> ReadLearnerParams(const base::YamlNode& node) {
