@@ -2,7 +2,10 @@
 // OpenTelemetry's encodings and MLflow's JSON of traces.
 #include "api/internal/trace_json.h"
 
+#include <limits>
+#include <map>
 #include <random>
+#include <string>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -107,6 +110,23 @@ TEST(ParseOtlp, BothEncodingsGiveTheSame) {
   ASSERT_TRUE(wire.ok() && text.ok());
   EXPECT_EQ(OtlpJson(wire->front().spans[0]), OtlpJson(text->front().spans[0]));
   EXPECT_EQ(wire->front().resource, text->front().resource);
+}
+
+// A client that reads an integer of more than 64 bits with a sign refuses the whole trace.
+TEST(OtlpJson, IntegersBeyondItsTypeAreDoubles) {
+  tracking::Span span;
+  span.content =
+      R"({"attributes":{"big":"18446744073709551615","most":"9223372036854775807","least":"-9223372036854775808"}})";
+  std::map<std::string, json> values;
+  const json whole = OtlpJson(span);
+  for (const json& pair : whole.at("attributes")) {
+    values[pair.at("key")] = pair.at("value");
+  }
+  EXPECT_EQ(values.at("big"), json({{"double_value", 18446744073709551616.0}}));
+  EXPECT_TRUE(values.at("big").at("double_value").is_number_float());
+  EXPECT_EQ(values.at("most"), json({{"int_value", 9223372036854775807}}));
+  EXPECT_EQ(values.at("least").at("int_value").get<std::int64_t>(),
+            std::numeric_limits<std::int64_t>::min());
 }
 
 TEST(ParseOtlp, RefusesWhatIsNone) {

@@ -179,8 +179,8 @@ class RestGenaiSink final : public GenaiSink {
     return found == new_runs_.end() ? run_id : found->second;
   }
 
-  // Those that an earlier export made, by their old ids. MLflow's own server finds none by a tag
-  // whose name has dots.
+  // Those that an earlier export made, by their old ids. All are listed: in a filter of data sets
+  // MLflow's own server takes the backticks for a part of a tag's name.
   Result<void> ReadKnownDatasets() {
     if (known_datasets_) {
       return {};
