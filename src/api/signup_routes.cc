@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/hmac.h"
 #include "base/password.h"
+#include "plots/figure.h"
 
 namespace millrace::api::internal {
 
@@ -23,29 +24,6 @@ constexpr std::string_view kStyle =
     "label{display:block;margin-top:1rem}"
     "input{box-sizing:border-box;font:inherit;padding:.5rem;width:100%}"
     "button{font:inherit;margin-top:1.5rem;padding:.5rem 1.5rem}";
-
-std::string Escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
 
 net::Response Page(std::string_view content) {
   net::Response response;
@@ -124,13 +102,13 @@ net::Response MakeUser(tracking::Access& access, const FormTokens& tokens,
   }
   const Result<tracking::User> made = access.CreateUser(username, password, false);
   if (!made.ok() && made.error().code() == ErrorCode::kAlreadyExists) {
-    return Page("<p>Username has already been taken: " + Escaped(username) +
+    return Page("<p>Username has already been taken: " + plots::EscapeXml(username) +
                 "</p>\n<p><a href=\"/signup\">Choose another one</a></p>\n");
   }
   if (!made.ok()) {
     return RestError(made.error());
   }
-  return Page("<p>Successfully signed up user: " + Escaped(username) +
+  return Page("<p>Successfully signed up user: " + plots::EscapeXml(username) +
               "</p>\n<p><a href=\"/\">Go on</a></p>\n");
 }
 
