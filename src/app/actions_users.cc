@@ -202,7 +202,7 @@ Result<cli::Document> AppActions::UsersPermissions(const cli::Invocation& invoca
                                                    const std::string& username) {
   return AskAccess(
       invocation, /*create=*/false,
-      [&](Environment&, tracking::Access& access) -> Result<cli::Document> {
+      [&](Environment& environment, tracking::Access& access) -> Result<cli::Document> {
         MILL_ASSIGN_OR_RETURN(const tracking::User user, access.GetUser(username));
         MILL_ASSIGN_OR_RETURN(const auto roles, access.RolesOf(username));
         cli::Document document;
@@ -222,7 +222,8 @@ Result<cli::Document> AppActions::UsersPermissions(const cli::Invocation& invoca
           document.lines.push_back(username + " is an administrator and may do everything");
         }
         if (table.rows.empty()) {
-          document.lines.push_back(username + " was given nothing; the default is READ");
+          document.lines.push_back(username + " was given nothing; the default is " +
+                                   environment.settings().default_permission);
         } else {
           document.tables.push_back(std::move(table));
         }
